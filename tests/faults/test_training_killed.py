@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import random
 import shlex
@@ -12,21 +11,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lookalike.catalogue.sample.drawn import write_drawn
-from lookalike.cli import main
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL")
 
 KILLS = 3
-
-PROGRAMS = multiprocessing.get_context("forkserver")
-PROGRAMS.set_forkserver_preload(["lookalike.cli.commands", "lookalike.training.run.loop"])
 
 SETTINGS = """
 name = "tiny"
@@ -84,40 +78,29 @@ def place(config: Path, name: str) -> Path:
     return config.parent / name / "runs" / "tiny"
 
 
-def started(arguments: list[str], folder: Path) -> BaseProcess:
-    """The program, in a process that is forked from one in which all is imported already, which takes seconds.
-
-    With one thread, so that sums are always taken in the same order.
-    """
-    process = PROGRAMS.Process(target=_run, args=(arguments, folder.parents[1]))
-    process.start()
-    return process
-
-
-def _run(arguments: list[str], working_folder: Path) -> None:
-    import torch
-
-    torch.set_num_threads(1)
-    os.chdir(working_folder)
-    sys.stdout = sys.stderr = (working_folder / "said").open("a", encoding="utf-8")
-    sys.exit(main(arguments))
+def lookalike(*arguments: str, folder: Path) -> dict[str, Any]:
+    """What starts the program; with one thread, so that sums are always taken in the same order."""
+    program = [sys.executable, "-m", "lookalike.cli", *arguments]
+    return {
+        "args": program,
+        "cwd": folder.parents[1],
+        "env": {**os.environ, "OMP_NUM_THREADS": "1"},
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
 
 
-def train(config: Path, folder: Path) -> list[str]:
+def train(config: Path, folder: Path) -> dict[str, Any]:
     """Begin a run, or take it up."""
     resume = ("--resume", "runs/tiny") if (folder / "settings.json").exists() else ()
-    return ["train", str(config), *resume]
+    return lookalike("train", str(config), *resume, folder=folder)
 
 
 def finish(config: Path, folder: Path) -> Path:
-    assert_ends_well(train(config, folder), folder)
+    done = subprocess.run(**train(config, folder), check=False)
+    assert done.returncode == 0, done.stderr
     return folder
-
-
-def assert_ends_well(arguments: list[str], folder: Path) -> None:
-    process = started(arguments, folder)
-    process.join()
-    assert process.exitcode == 0, (folder.parents[1] / "said").read_text(encoding="utf-8")
 
 
 def log_of(folder: Path) -> list[dict[str, Any]]:
@@ -126,9 +109,9 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
-def wait_for(condition: Callable[[], bool], goes_on: Callable[[], bool]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 120
-    while goes_on() and not condition() and time.monotonic() < deadline:
+    while process.poll() is None and not condition() and time.monotonic() < deadline:
         time.sleep(0.005)
 
 
@@ -149,12 +132,12 @@ def test_a_killed_run_ends_as_if_it_had_not_been(config: Path, whole: Path) -> N
     folder, chance = place(config, "killed"), random.Random(5)
     lines, reached, stopped_within = len(log_of(whole)), -1, 0
     for _ in range(KILLS):
-        process = started(train(config, folder), folder)
-        target = reached + chance.randint(1, lines // KILLS)
-        wait_for(lambda target=target: len(log_of(folder)) > target, process.is_alive)  # type: ignore[misc]
-        time.sleep(chance.uniform(0.0, 0.05))
-        process.kill()
-        process.join()
+        with subprocess.Popen(**train(config, folder)) as process:
+            target = reached + chance.randint(1, lines // KILLS)
+            wait_for(lambda target=target: len(log_of(folder)) > target, process)  # type: ignore[misc]
+            time.sleep(chance.uniform(0.0, 0.05))
+            process.kill()
+            process.communicate()
         reached = len(log_of(folder))
         stopped_within += 0 < reached < lines
     assert stopped_within >= 2
@@ -163,15 +146,8 @@ def test_a_killed_run_ends_as_if_it_had_not_been(config: Path, whole: Path) -> N
 
 def test_ctrl_c_saves_the_step_and_says_how_to_go_on(config: Path, whole: Path) -> None:
     folder = place(config, "stopped")
-    with subprocess.Popen(
-        [sys.executable, "-m", "lookalike.cli", *train(config, folder)],
-        cwd=folder.parents[1],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        wait_for(lambda: len(log_of(folder)) >= 5, lambda: process.poll() is None)
+    with subprocess.Popen(**train(config, folder)) as process:
+        wait_for(lambda: len(log_of(folder)) >= 5, process)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
@@ -183,6 +159,7 @@ def test_ctrl_c_saves_the_step_and_says_how_to_go_on(config: Path, whole: Path) 
     program, *arguments = shlex.split(how)
     assert program == "lookalike"
     assert arguments == ["train", str(config), "--resume", "runs/tiny"]
-    assert_ends_well(arguments, folder)
+    done = subprocess.run(**lookalike(*arguments, folder=folder), check=False)
+    assert done.returncode == 0, done.stderr
     assert log_of(folder)[: len(before)] == before  # no step was taken twice
     assert_same_run(folder, whole)
