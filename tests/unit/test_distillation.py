@@ -15,8 +15,9 @@ import lookalike
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError, ModelError, TrainingError
-from lookalike.training.data.teacher_rows import TEACHER, make_teacher_rows, read_teacher_rows
+from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.losses.distillation import DistillationLoss, relative_distances
+from lookalike.training.run.run_folder import TEACHER
 from lookalike.training.settings.objective_settings import TeacherSettings
 from lookalike.types import Item
 from tiny_model import write_tiny_model

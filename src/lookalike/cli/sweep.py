@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import say, write
+from lookalike.cli.console import say, write, write_json
+from lookalike.cli.options import Json
 from lookalike.cli.own_process import is_own
 from lookalike.cli.progress import progress_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def sweep(
     config: Annotated[Path, typer.Argument(metavar="SWEEP.toml", help="Settings of the sweep.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON.")] = False,
+    json: Json = False,
 ) -> int:
     """Train with different values of settings, and compare the runs."""
     if is_own():
@@ -45,8 +45,8 @@ def sweep(
     if not first:
         return 0
     setups = compared(runs)
-    if as_json:
-        write(json.dumps({"runs": [asdict(run) for run in runs], "setups": [asdict(setup) for setup in setups]}))
+    if json:
+        write_json({"runs": [asdict(run) for run in runs], "setups": [asdict(setup) for setup in setups]})
     else:
         show(runs, setups)
     return 0

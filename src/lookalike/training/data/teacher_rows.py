@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -16,9 +15,6 @@ from lookalike.embedding.photo_tasks import Embedded, PhotoTask
 from lookalike.errors import TrainingError, storage_error
 from lookalike.storage.files import write_whole
 from lookalike.types import Float32, Item
-
-TEACHER: Final = "teacher.npz"
-"""File of the embeddings in the run folder."""
 
 
 def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerprint: str) -> int:

@@ -22,7 +22,6 @@ from lookalike.models.backbones import checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
 from lookalike.training.data.data_record import record_or_compare
-from lookalike.training.data.teacher_rows import TEACHER
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner
@@ -31,7 +30,7 @@ from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.loading import load_shards
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
 from lookalike.training.run.processes import any_process, share_statistics, start_processes
-from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.run_folder import TEACHER, RunFolder
 from lookalike.training.run.run_log import RunLog, RunPosition
 from lookalike.training.run.schedule import PlateauTracker, rate_factor
 from lookalike.training.run.validation import Validation

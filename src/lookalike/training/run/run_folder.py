@@ -34,6 +34,7 @@ STATE = "state.pt"
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 SKIPPED = "skipped.csv"
+TEACHER = "teacher.npz"
 TENSORBOARD = "tensorboard"
 LOCK = "run.lock"
 
@@ -80,6 +81,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._hold()
+            (self.path / TEACHER).unlink(missing_ok=True)  # of a run that was killed before its first step
             write_whole(self.path / ENVIRONMENT, json.dumps(environment(), indent=1).encode())
             write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
         except OSError as error:
