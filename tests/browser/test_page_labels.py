@@ -181,7 +181,8 @@ def test_what_to_try_is_said_of_items_too(doubtful_server: Server, open_page: Op
     texts = page.evaluate(
         """async () => {
             const {isNoGood} = await import("./answers.js");
-            const {noGoodMatchOf} = await import("./failures.js");
+            const {withTexts} = await import("./settings.js");
+            const {noGoodMatchOf} = await withTexts(import("./failures.js"));
             const {emptyState} = await import("./state.js");
             const few = {matches: [{relevance: 0.49}, {relevance: 0.1}], noGarment: 0};
             const actions = {other: "other", anyway: "anyway"};

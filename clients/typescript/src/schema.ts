@@ -2287,7 +2287,7 @@ export interface components {
              * @description The default is "auto".
              * @enum {string}
              */
-            index?: "auto" | "exact" | "kmeans" | "ivf" | "hnsw";
+            index?: "auto" | "exact" | "kmeans" | "ivf" | "hnsw" | "";
             /** @description Number of lists that kmeans or ivf look into. */
             probes?: number;
             /** @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics. The default is 0. */
@@ -2322,7 +2322,7 @@ export interface components {
              * @description Order of the matches: `similarity`, `learned` (what `lookalike learn` has learned from use) or `auto`. The default is "auto".
              * @enum {string}
              */
-            ranking?: "auto" | "similarity" | "learned";
+            ranking?: "auto" | "similarity" | "learned" | "";
             /** @description Whether the answer counts the values of each attribute among the relevant matches. The default is false. */
             facets?: boolean;
             /**
@@ -2336,7 +2336,7 @@ export interface components {
              * @description How the words are searched: `visual` is what they mean, `full_text` their letters in the texts of the items, and `hybrid` both, fused. The default is "hybrid".
              * @enum {string}
              */
-            text_search?: "hybrid" | "visual" | "full_text";
+            text_search?: "hybrid" | "visual" | "full_text" | "";
             /** @description Whether the first 20 matches get an `explanation`. For one photo or item. The default is false. */
             explain?: boolean;
         };

@@ -131,6 +131,8 @@ def form_part(schema: dict[str, Any]) -> dict[str, Any]:
     if shown["type"] == "object":
         shown["description"] += " As JSON."
     shown.pop("minLength", None)
+    if "enum" in shown:
+        shown["enum"] = [*shown["enum"], ""]
     return shown
 
 
