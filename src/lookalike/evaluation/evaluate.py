@@ -21,6 +21,7 @@ from lookalike.evaluation.evaluator import (
 )
 from lookalike.evaluation.named_models import model_files
 from lookalike.evaluation.protocol import Protocol
+from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
@@ -262,6 +263,8 @@ def evaluate(
         found = Evaluation(
             os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
         )
+    overlap = overlap_notes(catalogue.items(), items, unknown=(*UNKNOWN, *several(unknown)))
+    found = replace(found, metric_values=replace(found.metric_values, notes=(*found.metric_values.notes, *overlap)))
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
     options = {} if search is None else search.to_json()
     found = replace(found, boxes=seen.boxes, photos=seen.photos, search=options)
