@@ -80,6 +80,9 @@ def evaluate(
             "not given.",
         ),
     ] = None,
+    resample: Annotated[
+        str, typer.Option("--resample", metavar="WHAT", help="What the intervals resample: query or product.")
+    ] = "query",
     k: Annotated[
         int | None,
         typer.Option("-k", "--k", metavar="K", help="Search as it is served: number of matches of a search."),
@@ -203,6 +206,7 @@ def evaluate(
             unknown=unknown or (),
             by=by,
             text_weight=text_weight,
+            resample=resample,
             k=k,
             index=index,
             probes=probes,

@@ -19,6 +19,7 @@ from lookalike.evaluation.evaluator import (
     stored_embeddings,
     weighted_rows,
 )
+from lookalike.evaluation.metric_values import products_of, resamples_products
 from lookalike.evaluation.named_models import model_files
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
@@ -121,6 +122,7 @@ def evaluate(
     unknown: str | Sequence[str] = (),
     by: str | None = None,
     text_weight: float | None = None,
+    resample: str = "query",
     k: int | None = None,
     index: str | None = None,
     probes: int | None = None,
@@ -157,6 +159,7 @@ def evaluate(
         by: Attribute for the figures by category; None chooses one.
         text_weight: For `changed-words`, the weight of the words beside the photo, from 0 to 1; None is that of a
             search.
+        resample: What the bootstrap of the intervals draws: `query`, or `product`, whose queries stay together.
         k: As for a search: number of matches. With any of these options each query is a search as it is served; without
             any the whole gallery is ranked exactly.
         index: As for a search: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
@@ -194,6 +197,7 @@ def evaluate(
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, boxes=boxes, photos=photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     _check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight)
+    by_product = resamples_products(resample, in_words=chosen.asks_in_words)
     search = search_options(
         k=k,
         index=index,
@@ -264,7 +268,9 @@ def evaluate(
             os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
         )
     overlap = overlap_notes(catalogue.items(), items, unknown=(*UNKNOWN, *several(unknown)))
-    found = replace(found, metric_values=replace(found.metric_values, notes=(*found.metric_values.notes, *overlap)))
+    values = found.metric_values
+    products = products_of(values.queries, items, unknown=(*UNKNOWN, *several(unknown))) if by_product else ()
+    found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap), products=products))
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
     options = {} if search is None else search.to_json()
     found = replace(found, boxes=seen.boxes, photos=seen.photos, search=options)

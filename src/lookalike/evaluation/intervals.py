@@ -1,16 +1,17 @@
 """Uncertainty of means over queries: bootstrap intervals, and the significance of a difference between two runs.
 
-Both assume independent queries. Where many queries show one product, the true intervals are somewhat wider.
+Without groups both assume independent queries. Where many queries show one product, those intervals are too narrow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
 from lookalike.evaluation.metrics import Float64
+from lookalike.types import Int64
 
 CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 1000
@@ -19,30 +20,39 @@ BLOCK: Final = 1 << 22
 """Random numbers per block."""
 
 
-def bootstrap_intervals(values: Float64, *, counts: Float64 | None = None, seed: int = 0) -> Float64:
+def bootstrap_intervals(
+    values: Float64, *, counts: Float64 | None = None, groups: Sequence[str] = (), seed: int = 0
+) -> Float64:
     """Compute percentile bootstrap intervals of means over queries.
 
     Args:
         values: (Q, M) float64 values of M metrics.
         counts: (Q, M) float64 weights of the values in the mean; None weighs them equally.
+        groups: Name of the group of each query, such as its product: groups are resampled instead of queries. Empty
+            resamples queries.
         seed: Seed of the resampling.
 
     Returns:
         (M, 2) float64 bounds of 95 % of the resampled means, without resamples that have no weight; zeros for no
         queries, or where none has a weight.
 
-    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13; for groups, Davison and Hinkley
+        1997, Bootstrap Methods and their Application, section 3.8.
     """
-    queries = len(values)
-    if queries == 0:
+    if len(values) == 0:
         return np.zeros((values.shape[1], 2))
     counts = np.ones_like(values) if counts is None else counts
+    sums = values * counts
+    if len(groups):
+        members = np.unique(np.asarray(groups), return_inverse=True)[1]
+        sums, counts = (_sums(one, members) for one in (sums, counts))
+    queries = len(sums)
     random = np.random.default_rng(seed)
     means = []
     for draws in _blocks(RESAMPLES, queries):
         times = random.multinomial(queries, np.full(queries, 1.0 / queries), size=draws).astype(np.float64)
         whole = times @ counts
-        means.append(np.divide(times @ (values * counts), whole, out=np.full_like(whole, np.nan), where=whole > 0))
+        means.append(np.divide(times @ sums, whole, out=np.full_like(whole, np.nan), where=whole > 0))
     edge = (1.0 - CONFIDENCE) / 2
     drawn = np.concatenate(means)
     drawn[:, np.isnan(drawn).all(axis=0)] = 0.0
@@ -79,6 +89,13 @@ def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Fl
         as_far += (np.abs(signs @ differences) >= observed - 1e-9).sum(axis=0)
     p_values: Float64 = (1 + as_far) / (1 + PERMUTATIONS)
     return p_values
+
+
+def _sums(rows: Float64, members: Int64) -> Float64:
+    """Sum the rows of each group: (Q, M) to (G, M)."""
+    sums = np.zeros((int(members.max()) + 1, rows.shape[1]))
+    np.add.at(sums, members, rows)
+    return sums
 
 
 def _blocks(draws: int, count: int) -> Iterator[int]:

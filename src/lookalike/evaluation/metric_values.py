@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.intervals import bootstrap_intervals
 from lookalike.evaluation.metrics import Float64
-from lookalike.types import JSON
+from lookalike.types import JSON, Item
 
 NO_CATEGORY = "(unknown)"
+RESAMPLED: Final = ("query", "product")
+"""What the bootstrap of the intervals may draw."""
 
 Figures: TypeAlias = Mapping[str, tuple[float, float]]
 """Values of one query by metric, with their weights in the mean."""
@@ -34,6 +37,7 @@ class MetricValues:
             all queries equally.
         notes: Notes for the user, a line each.
         seed: Seed of the intervals.
+        products: Product of each query, if the intervals come from resampled products; empty for resampled queries.
     """
 
     protocol: str
@@ -46,6 +50,7 @@ class MetricValues:
     counts: Float64 | None = None
     notes: tuple[str, ...] = ()
     seed: int = 0
+    products: Sequence[str] = ()
 
     def figures(self) -> dict[str, float]:
         """Return the mean of each metric over all queries, by name."""
@@ -53,7 +58,7 @@ class MetricValues:
 
     def with_intervals(self) -> dict[str, JSON]:
         """Return the means with 95 % bootstrap intervals, as JSON."""
-        intervals = bootstrap_intervals(self.values, counts=self.counts, seed=self.seed).tolist()
+        intervals = bootstrap_intervals(self.values, counts=self.counts, groups=self.products, seed=self.seed).tolist()
         return {
             name: {"value": value, "interval": interval}
             for (name, value), interval in zip(self.figures().items(), intervals, strict=True)
@@ -76,6 +81,7 @@ class MetricValues:
             "weights": weights,
             "queries": len(self.queries),
             "gallery": self.gallery,
+            "resample": "product" if self.products else "query",
             "metrics": self.with_intervals(),
             "by": self.by,
             "per_category": self.per_category(),
@@ -88,6 +94,33 @@ class MetricValues:
         whole = counts.sum(axis=0)
         means = np.divide((values * counts).sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
         return dict(zip(self.metrics, means.tolist(), strict=True))
+
+
+def resamples_products(resample: str, *, in_words: bool) -> bool:
+    """Whether the intervals come from resampled products.
+
+    Args:
+        resample: `query` or `product`.
+        in_words: Whether the queries are words, which have no product.
+
+    Raises:
+        UnknownNameError: There is no such choice.
+        UsageError: The queries are words, and products are to be resampled.
+    """
+    if resample not in RESAMPLED:
+        raise UnknownNameError("resample", resample, RESAMPLED)
+    if resample == "product" and in_words:
+        raise UsageError("queries in words have no product; leave resample out")
+    return resample == "product"
+
+
+def products_of(queries: Sequence[str], items: Sequence[Item], *, unknown: Collection[str]) -> list[str]:
+    """Return the product of each query by its id; one of unknown product is a product by itself."""
+    of_item = {
+        item.id: f"product {item.product}" if item.product and item.product not in unknown else f"item {item.id}"
+        for item in items
+    }
+    return [of_item[query] for query in queries]
 
 
 def table_of(rows: Sequence[Figures], order: Sequence[str]) -> tuple[tuple[str, ...], Float64, Float64]:

@@ -36,7 +36,9 @@ def overlap_notes(catalogue: Iterable[Item], measured: Sequence[Item], *, unknow
         notes.append(f"measured photos of the split {TRAIN!r}: {inside:,} of {len(measured):,}")
     learnt = {item.product for item in train if item.product and item.product not in unknown}
     if shared := sorted({item.product for item in others if item.product in learnt} - {None}, key=str):
-        notes.append(f"products of measured photos that have training photos, too: {len(shared):,}, such as {shared[0]!r}")
+        notes.append(
+            f"products of measured photos that have training photos, too: {len(shared):,}, such as {shared[0]!r}"
+        )
     search = LeakSearch()
     for split, items in ((TRAIN, train), ("", others)):
         for item in items:

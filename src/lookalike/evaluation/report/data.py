@@ -74,7 +74,11 @@ def page(summary: Mapping[str, Any], *, title: str, made: Mapping[str, str], pic
     for name, figure in summary["metrics"].items():
         low, high = figure["interval"]
         lines.append(f"| {name} | {figure['value']:.4f} | {low:.4f} to {high:.4f} |")
-    lines += ["", "Intervals: percentile bootstrap over the queries.", ""]
+    lines += [
+        "",
+        f"Intervals: percentile bootstrap over the {'products' if summary['resample'] == 'product' else 'queries'}.",
+        "",
+    ]
     for file, caption in pictures.items():
         lines += [f"![{caption}]({file})", ""]
     if summary["per_category"]:
