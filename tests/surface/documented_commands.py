@@ -55,7 +55,8 @@ def commands_of(block: str) -> Iterator[Step]:
     """The commands of one block: lines after `$`, or, without any, those that begin with a program's name."""
     lines: list[str] = []
     for line in block.splitlines():
-        if lines and lines[-1].endswith(("|", "\\")) and not lines[-1].startswith("|"):  # a table is output
+        is_output = lines and (lines[-1].startswith("|") or lines[-1].endswith("\\\\"))  # tables of Markdown and LaTeX
+        if lines and lines[-1].endswith(("|", "\\")) and not is_output:
             between = " | " if lines[-1].endswith("|") else " "
             lines[-1] = lines[-1][:-1].rstrip() + between + line.lstrip()
         else:

@@ -13,6 +13,7 @@ from lookalike.cli.console import item_columns, say, write, write_facts, write_j
 from lookalike.cli.options import Gallery, Json, Strong, Where, pairs, seen
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
+from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.request import SearchRequest
 from lookalike.types import JSON, item_json
 
@@ -77,7 +78,10 @@ def set_attributes(
     json: Json = False,
 ) -> None:
     """Set attributes of an item, or its product; indexing the catalogue again keeps these, until they are unset."""
-    changes = {name: _json_or_text(text) for name, text in pairs(attributes, option="set").items()}
+    changes = {
+        name: text if name == PRODUCT and text != "null" else _json_or_text(text)
+        for name, text in pairs(attributes, option="set").items()
+    }
     shop = opened(gallery)
     shop.override(item, changes)
     _show(shop, item, json=json)

@@ -23,16 +23,16 @@ export function search(place, query, signal) {
 	return ask(place, "search", formOf(query), signal);
 }
 
-const LEFT_MS = 60_000; // time that a ticket must still be good for
-let ticket = {of: "", text: "", ends: 0};
+const GOOD_MS = 3_000_000; // a ticket is good for an hour
+let ticket = {of: "", text: "", got: 0};
 
 /** Ticket for photos; null without a key. @param {Place} place @param {AbortSignal} signal */
 export async function photoTicket(place, signal) {
 	if (!place.key) return null;
 	const of = `${base(place)} ${place.key}`;
-	if (ticket.of !== of || ticket.ends - LEFT_MS < Date.now()) {
+	if (ticket.of !== of || Date.now() - ticket.got > GOOD_MS) {
 		const got = await ask(place, "photo-ticket", null, signal);
-		ticket = {of, text: got.ticket, ends: got.expires * 1000};
+		ticket = {of, text: got.ticket, got: Date.now()};
 	}
 	return ticket.text;
 }
@@ -57,7 +57,7 @@ async function ask(place, path, body, signal) {
 				method: body ? "POST" : "GET",
 				headers: headersOf(place),
 				body,
-				credentials: "omit",
+				credentials: "same-origin",
 				signal: AbortSignal.any([signal, limit]),
 			});
 			if (answer.ok) return await answer.json();

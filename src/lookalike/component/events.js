@@ -58,7 +58,7 @@ function tell(shown, type) {
 	const headers = {"Content-Type": "application/json", ...headersOf(place)};
 	const body = JSON.stringify(shown.map(({query_id, id}) => ({query_id, type, id})));
 	// goes on when the visitor leaves for the product's page
-	fetch(`${base(place)}/events`, {method: "POST", headers, body, keepalive: true, credentials: "omit"})
+	fetch(`${base(place)}/events`, {method: "POST", headers, body, keepalive: true, credentials: "same-origin"})
 		.then(answer => answer.text())
 		.catch(() => {});
 }

@@ -47,7 +47,11 @@ const styles = new Map();
 export async function withStyle(sheet, part) {
 	if (!styles.has(sheet)) {
 		const link = make("link", {rel: "stylesheet", href: sheet});
-		styles.set(sheet, new Promise(resolve => (link.onload = link.onerror = resolve)));
+		const come = new Promise((resolve, reject) => {
+			link.onload = resolve;
+			link.onerror = () => (link.remove(), styles.delete(sheet), reject(new Error(sheet))); // the next part tries again
+		});
+		styles.set(sheet, come);
 		document.head.append(link);
 	}
 	return (await Promise.all([part, styles.get(sheet)]))[0];

@@ -13,6 +13,7 @@ export async function galleryNames() {
 
 /** Show the choice, as soon as the galleries are known. */
 export async function offerGalleries() {
+	if (document.querySelector(".galleries")) return;
 	try {
 		showChoice(await galleryNames());
 	} catch (error) {
@@ -24,13 +25,22 @@ export async function offerGalleries() {
 export function showChoice(names) {
 	if (names.length < 2 || document.querySelector(".galleries")) return;
 	const here = place.gallery ?? names[0];
-	const onchange = () => {
+	let byArrow = false; // arrow keys change a closed list one by one; Enter, or leaving it, is the choice then
+	const choose = () => {
 		const there = select.value;
+		if (there === here) return;
 		select.value = here; // as it is shown after coming back
 		location.assign(addressOf(there, names));
 	};
+	const onkeydown = ({key}) => ((byArrow = key !== "Enter"), byArrow || choose());
+	const onpointerdown = () => (byArrow = false);
+	const onchange = () => byArrow || choose();
 	const options = names.map(name => make("option", {value: name}, name));
-	const select = make("select.galleries", {"aria-label": message("catalogue"), onchange}, ...options);
+	const select = make(
+		"select.galleries",
+		{"aria-label": message("catalogue"), onkeydown, onpointerdown, onchange, onblur: choose},
+		...options,
+	);
 	select.value = here;
 	document.querySelector(".mark").after(select);
 }

@@ -24,6 +24,7 @@ function forget() {
 	for (const isLasting of [false, true]) storage(isLasting)?.removeItem(NAME);
 }
 
+const RENEW_MS = 600_000; // a new ticket is asked for only if the last one is about to end
 let isLasting = false;
 
 /** Ask the visitor for a key. @param {string} why Why the last one is not taken. @returns {Promise<string>} */
@@ -76,9 +77,13 @@ export function askForKey(why) {
 export async function acceptKey() {
 	byId("key")?.remove();
 	if (!storedKey()) storage(isLasting)?.setItem(NAME, place.key);
-	place.renew = async () => {
-		if (place.key) place.ticket = await photoTicket(place, new AbortController().signal).catch(() => place.ticket); // the next search says why
-	};
+	if (!place.renew) {
+		place.renew = async () => {
+			if (place.key) place.ticket = await photoTicket(place, new AbortController().signal).catch(() => place.ticket); // the next search says why
+		};
+		setInterval(place.renew, RENEW_MS);
+		document.addEventListener("visibilitychange", () => document.hidden || place.renew()); // timers sleep with the device
+	}
 	await place.renew();
 	if (byId("key-in-use")) return;
 	const leave = () => (forget(), location.reload());

@@ -63,7 +63,7 @@ const isWide = matchMedia("(min-width: 900px)");
 let sheet = null;
 const searching = new Latest(runSearch);
 const counting = new Latest(runFacets);
-const outage = new Outage(() => refresh());
+const outage = new Outage(() => (useSheet(), offer(), refresh()));
 
 const actions = {
 	again: [message("try_again"), () => (hideNotice(), refresh())],
@@ -191,6 +191,7 @@ async function arrive(problem) {
 
 /** Show an error that leaves nothing else to show. */
 function failAlone(error) {
+	byId("key")?.remove();
 	setMode("alone");
 	searching.stop();
 	shown = null;
@@ -227,7 +228,7 @@ async function lookAtPart(id) {
 		};
 		await takePhoto(get, {text, textWeight});
 	} catch (error) {
-		fail(error);
+		if (state.item === id) fail(error);
 	}
 }
 
@@ -527,6 +528,12 @@ async function showSheet() {
 
 // Event handlers.
 
+/** Offer the other galleries of the server. */
+function offer() {
+	if (isIn && settings.several)
+		needed(withStyle("galleries.css", import("./galleries.js"))).then(module => module?.offerGalleries());
+}
+
 /** Small screens have weights and filters in a sheet. */
 async function useSheet() {
 	if (isWide.matches || sheet) return;
@@ -566,5 +573,4 @@ if (isIn) findsGarments().catch(() => {}); // early, so that the first search do
 if (isWide.matches) adjusting().catch(() => {});
 useSheet();
 refresh();
-if (isIn && settings.several)
-	needed(withStyle("galleries.css", import("./galleries.js"))).then(module => module?.offerGalleries());
+offer();

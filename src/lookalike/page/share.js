@@ -1,6 +1,6 @@
 // Photos shared by a link, which the server keeps for a while.
 
-import {getShared} from "./api.js";
+import {LONGEST_MS, getShared} from "./api.js";
 import {copy} from "./clipboard.js";
 import {headersOf} from "./component/place.js";
 import {keep} from "./kept.js";
@@ -15,9 +15,12 @@ import {message} from "./settings.js";
 export async function share(photo) {
 	const type = photo.type.startsWith("image/") ? photo.type : "image/jpeg"; // the server goes by the content
 	const headers = {"Content-Type": type, ...headersOf(place)};
-	const sent = await fetch("shared", {method: "POST", body: photo, headers}).catch(() => null);
-	if (!sent?.ok) return message("not_shared");
-	const {id, hours} = await sent.json();
+	const signal = AbortSignal.timeout(LONGEST_MS);
+	const sent = await fetch("shared", {method: "POST", body: photo, headers, signal})
+		.then(answer => (answer.ok ? answer.json() : null))
+		.catch(() => null);
+	if (!sent) return message("not_shared");
+	const {id, hours} = sent;
 	const address = new URLSearchParams(location.search);
 	for (const part of ["photo", "open"]) address.delete(part);
 	address.set("shared", id);

@@ -15,7 +15,7 @@ const shownOf = ({id, query_id}) => ({place, id, query_id});
 /** Tell which of the matches in the grid are seen. @param {{id: string, query_id: string}[]} matches */
 export function watch(matches) {
 	known.clear();
-	for (const match of matches) known.set(match.id, match);
+	for (const match of matches) if (match.query_id) known.set(match.id, match);
 	clearTimeout(timer);
 	timer = setTimeout(() => {
 		for (const card of /** @type {NodeListOf<HTMLElement>} */ (byId("grid").querySelectorAll("[data-id]")))

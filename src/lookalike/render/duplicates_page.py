@@ -32,7 +32,7 @@ SCRIPT: Final = "duplicates_review.js"
 STYLE: Final = """
 :root { color-scheme: light dark; }
 html { background: Canvas; color: CanvasText; }
-body { font: 1rem/1.4 system-ui, sans-serif; margin: 1rem 1rem 6rem; max-width: 80rem; }
+body { font: 1rem/1.4 system-ui, sans-serif; margin: 1rem 1rem 0; max-width: 80rem; }
 section.group { border-top: 1px solid #8886; padding: .75rem 0; }
 section.group[data-chosen]:not([data-chosen=""]) { border-left: .25rem solid #2a7d4f; padding-left: .75rem; }
 fieldset { border: 0; margin: 0; padding: 0; min-width: 0; }
@@ -45,7 +45,7 @@ select, button { font: inherit; min-height: 2.75rem; max-width: 100%; padding: 0
 [data-chosen=merge] .only-merge, [data-chosen=remove] .only-remove { display: inline-flex; }
 .missing-part { color: #a01818; }
 @media (prefers-color-scheme: dark) { .missing-part { color: #ff9c9c; } }
-footer { position: fixed; inset: auto 0 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center;
+footer { position: sticky; bottom: 0; margin: 1rem -1rem 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center;
   padding: .5rem 1rem; background: Canvas; border-top: 1px solid #8886; }
 footer p { margin: 0; overflow-wrap: anywhere; }
 ul { display: flex; flex-wrap: wrap; gap: 1rem; list-style: none; padding: 0; margin: .5rem 0 0; }

@@ -43,7 +43,7 @@ def answered(context: GalleryContext, examples: Examples, options: SearchRequest
         return served
     query, attributes = served.answer.query, context.settings.events_attributes
     shown = query_labels(query.item, query.labels, context.retriever.gallery)
-    return replace(served, features=MatchFeatures.of(served.answer.matches, attributes, shown))
+    return replace(served, features=MatchFeatures.of(served.answer.matches, attributes, shown, least=query.min_relevance))
 
 
 def ordered(context: GalleryContext, examples: Examples, options: SearchRequest) -> Served:
@@ -53,6 +53,8 @@ def ordered(context: GalleryContext, examples: Examples, options: SearchRequest)
     if context.recorder is None or not can_interleave(options, by_ranking=by_ranking):
         return Served(answer)
     if RANDOM.random() >= settings.interleave_share:
+        return Served(answer)
+    if by_ranking and examples.several:  # which no learned ranking orders
         return Served(answer)
     if by_ranking:
         options = replace(options, ranking=settings.interleave_ranking)

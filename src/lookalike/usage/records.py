@@ -68,17 +68,20 @@ class MatchFeatures:
     keys: Sequence[str]
 
     @classmethod
-    def of(cls, matches: Sequence[Match], attributes: Sequence[str], shown: QueryLabels) -> MatchFeatures:
+    def of(
+        cls, matches: Sequence[Match], attributes: Sequence[str], shown: QueryLabels, *, least: float | None = None
+    ) -> MatchFeatures:
         """Features of the first matches of an answer.
 
         Args:
             matches: Matches.
             attributes: Attributes that count, such as `price` and `brand:Acme`.
             shown: What the query shows.
+            least: Least relevance that the search gave; None if it gave none.
         """
         first, names = matches[:MOST_MATCHES], names_of_features(attributes)
         items = [match.item for match in first]
-        values = np.column_stack([are_relevant(first), features_of_items(items, names, shown)]).astype(np.float32)
+        values = np.column_stack([are_relevant(first, least=least), features_of_items(items, names, shown)]).astype(np.float32)
         return cls([RELEVANT, *names], values, [popularity_key(item) for item in items])
 
 
@@ -197,12 +200,17 @@ def record_of(
     )
 
 
-def are_relevant(matches: Sequence[Match]) -> list[bool]:
-    """Which matches of a first page a learned ranking would order; see `lookalike.retrieval.arrangement`."""
+def are_relevant(matches: Sequence[Match], *, least: float | None) -> list[bool]:
+    """Which matches of a first page a learned ranking would order; see `lookalike.retrieval.arrangement`.
+
+    Args:
+        matches: Matches, the first page.
+        least: Least relevance that the search gave; None if it gave none.
+    """
     scores = np.array([match.score for match in matches], dtype=np.float32)
     known = [match.relevance for match in matches if match.relevance is not None]
     relevance = np.array(known) if matches and len(known) == len(matches) else None
-    places = {*relevant_places(range(len(matches)), relevance, scores, least=None)}
+    places = {*relevant_places(range(len(matches)), relevance, scores, least=least)}
     return [place in places for place in range(len(matches))]
 
 

@@ -225,9 +225,11 @@ class MilvusGallery(MilvusEditing):
         resolved = request.resolved(known.spaces, stored=known.weights.weights)
         checked = checked_queries(queries, resolved.weights, known.spaces)
         passing = None if request.where is None else self._expression(request.where)
-        if resolved.metrics:
-            return self._searcher.by_metric(checked, resolved, where=passing)
-        return self._searcher.nearest(checked, resolved, where=passing)
+        search = self._searcher.by_metric if resolved.metrics else self._searcher.nearest
+        found = search(checked, resolved, where=passing)
+        if self._connection.collection != (known.items or self.address.collection):
+            raise MismatchError(f"{self.address.text} was given another model during this search; search again")
+        return found
 
     def products(self, rows: Sequence[int], *, version: object = None) -> dict[int, str | None]:
         """Products by row number; None for an item without one; removed rows are left out."""

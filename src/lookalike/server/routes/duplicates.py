@@ -36,7 +36,7 @@ async def apply_decisions(request: Request, context: Context) -> JSONResponse:
     """Make one product of several, remove copies of photos, and remember what is not the same.
 
     With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
-    catalogue again. Decisions that were applied already change nothing.
+    catalogue again; an uploaded item is given its `before`. Decisions that were applied already change nothing.
     """
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
@@ -70,10 +70,10 @@ def applied(decisions: Sequence[Decision], context: GalleryContext, *, dry_run: 
         return replace(planned(gallery, decisions), dry_run=True)
     with gallery.writing():
         found = planned(gallery, decisions)
+        gallery.remember_reviews(found.reviews)  # first: what is too long to be remembered changes nothing
         writes = [ItemWrite(each.id, product=each.product) for each in found.moved]
         writes += [ItemWrite(item_id, delete=True) for item_id in found.removed]
         for outcome in context.item_writes.request().write(list(enumerate(writes, start=1))):
             if isinstance(outcome, LookalikeError):
                 raise outcome
-        gallery.remember_reviews(found.reviews)
     return found

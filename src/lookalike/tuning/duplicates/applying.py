@@ -37,15 +37,16 @@ def apply_decisions(
             return replace(planned(shop, decisions), dry_run=True)
         with shop.writing():
             found = planned(shop, decisions)
+            shop.remember_reviews(found.reviews)  # first: what is too long to be remembered changes nothing
             stored = shop.stored_items([each.id for each in found.moved])
-            _update(shop, [stored[each.id].with_attributes({PRODUCT: each.product}, known=()) for each in found.moved])
+            moved = [each for each in found.moved if each.id in stored]
+            _update(shop, [stored[each.id].with_attributes({PRODUCT: each.product}, known=()) for each in moved])
             if found.removed:
                 gone = shop.stored_items(found.removed)
                 shop.remove(found.removed)
                 photos = PhotoStore(shop)
                 for each in gone.values():
                     photos.drop(each.described)
-            shop.remember_reviews(found.reviews)
         return found
 
 
@@ -66,7 +67,7 @@ def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) ->
         rows = list(dict.fromkeys(shop.product_rows([product]).items.tolist()))
         ids = [item.id for item in shop.items(rows).values()]
         stored = shop.stored_items(ids)
-        changed = [stored[item_id] for item_id in ids if PRODUCT in stored[item_id].overrides]
+        changed = [each for each in stored.values() if PRODUCT in each.overrides]
         _update(shop, [each.without_overrides([PRODUCT], known=()) for each in changed])
         return [each.described.id for each in changed]
 

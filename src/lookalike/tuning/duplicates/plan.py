@@ -13,7 +13,7 @@ from lookalike.tuning.duplicates.decisions import Decision
 from lookalike.types import JSON
 
 Key: TypeAlias = tuple[str, str]
-"""A product by its name, or an item without one by its id: what it is of, and the name or id."""
+"""`product` and the name of a product, or `item` and the id of an item without one."""
 
 
 class Moved(NamedTuple):
@@ -110,9 +110,7 @@ class _Planning:
         self._removed: dict[str, None] = {}
 
     def result(self, gallery: Gallery) -> AppliedDecisions:
-        for number, decision in enumerate(self._decisions, start=1):
-            if decision.what == "merge":
-                self._unite(number, decision)
+        self._unite_present()
         present = [self._present(number, each) for number, each in enumerate(self._decisions, start=1)]
         reviews = list[Review]()
         for number, (decision, ids) in enumerate(zip(self._decisions, present, strict=True), start=1):
@@ -128,9 +126,33 @@ class _Planning:
             self._left_out,
         )
 
-    def _unite(self, number: int, decision: Decision) -> None:
-        """Join the products of a decision, as they were when they were looked at."""
-        keys = [key for item_id in decision.items if (key := self._key(decision, item_id)) is not None]
+    def _unite_present(self) -> None:
+        """Join the products of all decisions, without those of items that are left out.
+
+        Whether an item has changed depends on the product that its own becomes: one that has it already was merged
+        before. So items that have changed are left out, and the others joined again, until no further one has.
+        """
+        out: set[tuple[int, str]] = set()
+        while True:
+            self._unions = {}
+            for number, decision in enumerate(self._decisions, start=1):
+                if decision.what == "merge":
+                    self._unite(number, decision, [each for each in decision.items if (number, each) not in out])
+            changed = {
+                (number, item_id)
+                for number, decision in enumerate(self._decisions, start=1)
+                for item_id in decision.items
+                if self._changed(decision, item_id) is not None
+            }
+            if changed <= out:
+                return
+            out |= changed
+
+    def _unite(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
+        """Join the products of some items of a decision, as they were when they were looked at."""
+        keys = [key for item_id in ids if (key := self._key(decision, item_id)) is not None]
+        if not keys:
+            return
         if decision.product is not None:
             keys.append(("product", decision.product))
         found = {id(union): union for key in keys if (union := self._unions.get(key)) is not None}
@@ -177,7 +199,8 @@ class _Planning:
             return "has another photo since it was looked at"
         key = self._key(decision, item_id)
         union = None if key is None else self._unions.get(key)
-        if "product" in reviewed and now not in (reviewed["product"], union and self._name(union)):
+        allowed = {reviewed.get("product"), *([] if union is None else [self._name(union)])}
+        if "product" in reviewed and now not in allowed:
             return f"is of the product {now!r} since it was looked at"
         return None
 
@@ -202,7 +225,7 @@ class _Planning:
                 (products if key[0] == "product" else alone)[key[1]] = self._name(self._unions[key])
         rows = gallery.product_rows([name for name, becomes in products.items() if name != becomes]).items
         for item in gallery.items(list(dict.fromkeys(rows.tolist()))).values():
-            if item.product is not None and item.id not in self._removed:
+            if item.product is not None and item.product in products and item.id not in self._removed:
                 yield Moved(item.id, item.product, products[item.product])
         for item_id, becomes in alone.items():
             if self._stored[item_id].item.product != becomes and item_id not in self._removed:

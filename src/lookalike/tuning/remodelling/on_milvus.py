@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from time import sleep
+from time import monotonic, sleep
 
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.embedding.model_choice import ModelFile
-from lookalike.errors import UsageError
+from lookalike.errors import GalleryLockedError, UsageError
 from lookalike.gallery.milvus import vector_replacement as replacement
-from lookalike.gallery.milvus.address import parse
+from lookalike.gallery.milvus.address import parse, with_setting
 from lookalike.gallery.milvus.gallery import MilvusGallery
 from lookalike.tuning.remodelling.staging import Progress, Staging, embedder_of, last_stage, stage
 from lookalike.tuning.remodelling.state import KEPT, STAGED, Models, Remodelling
@@ -54,7 +54,8 @@ def remodelling_state(address: str) -> Remodelling:
 def switch(address: str, *, back: bool, runtime: str, device: str, progress: Progress | None) -> Remodelling:
     """Put the staged vectors in place, and keep the present ones; see `remodel.switch`."""
     source, keep = (KEPT, STAGED) if back else (STAGED, KEPT)
-    with MilvusGallery(parse(address)) as shop:
+    up_to_date = with_setting(address, "consistency", "strong")  # what was written just now belongs to the new vectors
+    with MilvusGallery(parse(up_to_date)) as shop:
         there, kept = place(shop, source), place(shop, keep)
         if not replacement.exists(shop, there):
             raise UsageError(
@@ -68,12 +69,13 @@ def switch(address: str, *, back: bool, runtime: str, device: str, progress: Pro
                 check_kept(shop, keep)
                 embedder = embedder_of(staged, there, runtime=runtime, device=device)
                 done = stage(shop, staged, embedder, progress=progress)
-                with closed(shop):
+                with closed(shop) as began:
                     done = last_stage(shop, staged, embedder, before=done)
                     replacement.take_records(shop, staged)
                     if replacement.exists(shop, kept):
                         replacement.remove(shop, kept)  # of a switch that was killed
                     replacement.keep(shop, kept)
+                    check_closed(address, began)
                     replacement.put_in_place(shop, staged)
         replacement.remove(shop, there)  # its facts: the items are the gallery's now
         return state_of(shop, done)
@@ -106,15 +108,30 @@ def place(shop: MilvusGallery, name: str) -> str:
 
 
 @contextmanager
-def closed(shop: MilvusGallery) -> Iterator[None]:
-    """Refuse writes to a gallery, and wait for those that have begun."""
+def closed(shop: MilvusGallery) -> Iterator[float]:
+    """Refuse writes to a gallery, and wait for those that have begun. Gives the time since which it is closed."""
+    began = monotonic()
     replacement.close_for_writing(shop)
     try:
         sleep(replacement.SETTLING_S)
-        yield
+        yield began
     except BaseException:
         replacement.open_for_writing(shop)
         raise
+
+
+def check_closed(address: str, began: float) -> None:
+    """Check that a gallery has been closed for writing all the time.
+
+    Raises:
+        GalleryLockedError: It takes writes again, since the switch took too long.
+    """
+    if monotonic() - began > replacement.CLOSED_S - replacement.SETTLING_S:
+        raise GalleryLockedError(
+            f"{address}: nothing was switched: the last items took longer than the {replacement.CLOSED_S / 60:.0f} minutes "
+            "in which no other process writes; run the switch again, which begins with what is done",
+            holder={},
+        )
 
 
 def check_kept(shop: MilvusGallery, name: str) -> None:
