@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lookalike.errors import ConfigError, UnknownNameError
-from lookalike.training.run.criterion import Criterion
+from lookalike.training.run.criterion import Criterion, metric_of
 
 KNOWN = ["0/ndcg@10", "0/accuracy@1[type]", "1/ndcg@10", "1/hit_rate@1"]
 FIGURES = dict(zip(KNOWN, (0.1, 0.2, 0.5, 0.8), strict=True))
@@ -44,3 +44,16 @@ def test_weights_are_above_0(weight: float) -> None:
 def test_a_figure_that_could_not_be_measured_counts_as_0() -> None:
     criterion = Criterion.of("ndcg@10", known=KNOWN, usual=KNOWN)
     assert criterion.value({"0/ndcg@10": 0.4}) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("figure", "metric"),
+    [
+        ("0/accuracy@1[material/fabric]", "accuracy@1[material/fabric]"),
+        ("2024/labels.csv: AP50 mean", "AP50 mean"),
+        ("phrases precision@1", "phrases precision@1"),
+    ],
+)
+def test_a_metric_may_have_a_slash(figure: str, metric: str) -> None:
+    assert metric_of(figure) == metric
+    assert Criterion.of(metric, known=[figure, "0/other"], usual=[figure]).weights == {figure: 1.0}

@@ -134,6 +134,8 @@ def test_the_teacher_embeds_once(tiny_model: Path, tmp_path: Path) -> None:
     assert made(tiny_model, "b") == 3
     other = write_tiny_model(tmp_path / "other.onnx", fingerprint="fedcba9876543210", seed=1)
     assert made(other, "b") == 3
+    with pytest.raises(ConfigError, match="is of another one"):
+        make_teacher_rows(str(tiny_model), items, file=tmp_path / TEACHER, fingerprint="b", resumed=True)
     with pytest.raises(TrainingError, match="can read none of the 1 training photos"):
         make_teacher_rows(str(tiny_model), items[1:2], file=tmp_path / "other.npz", fingerprint="c")
 

@@ -18,7 +18,7 @@ from lookalike.cli import main
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.training import sweep as sweeping
 from lookalike.training.data.dataset import read_splits
-from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.outcome import NotFiniteError, Stopped, Trained
 from lookalike.training.settings.run_settings import DataSettings
 from lookalike.training.sweep import RUNS, SweptRun, compared
 
@@ -125,7 +125,7 @@ def test_a_stopped_sweep_goes_on(folder: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sweeping, "train", runs)
     with pytest.raises(Stopped):
         sweeping.sweep(path, out=tmp_path)
-    assert len(json.loads((tmp_path / RUNS).read_text())) == 2
+    assert len(json.loads((tmp_path / RUNS).read_text())["runs"]) == 2
     assert len(sweeping.sweep(path, out=tmp_path)) == 4
     assert runs.seen[3] == {"network.embedding": 16, "seed": 0, "resume": str(tmp_path / "0002")}
     assert [run.get("out") for run in runs.seen[4:]] == [str(tmp_path / "0003")]
@@ -136,7 +136,7 @@ def test_a_run_that_fails_does_not_end_the_sweep(
 ) -> None:
     def failing(values: dict[str, Any]) -> float:
         if values["seed"] == 0:
-            raise TrainingError("the loss is not finite after step 3")
+            raise NotFiniteError("the loss is not finite after step 3")
         return values["network.embedding"] / 100
 
     monkeypatch.setattr(sweeping, "train", Runs(failing))
@@ -178,12 +178,53 @@ def test_a_search_draws_better_values_with_time(folder: Path, tmp_path: Path, mo
 
     again = Runs(runs.figure)
     monkeypatch.setattr(sweeping, "train", again)
-    kept = json.loads((tmp_path / RUNS).read_text())[:12]
+    kept = json.loads((tmp_path / RUNS).read_text())
+    kept["runs"] = kept["runs"][:12]
     (tmp_path / RUNS).write_text(json.dumps(kept))
     sweeping.sweep(path, out=tmp_path)
     for run in [*again.seen, *runs.seen]:
         run.pop("out")
     assert again.seen == runs.seen[12:]
+
+
+def test_other_failures_end_the_sweep_and_are_tried_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = [True]
+
+    def on_a_disk(values: dict[str, Any]) -> float:
+        if full[0] and values == {"network.embedding": 8, "seed": 1}:
+            raise TrainingError("cannot be written: No space left on device")
+        return 0.5
+
+    path = written(folder, SWEEP)
+    monkeypatch.setattr(sweeping, "train", Runs(on_a_disk))
+    with pytest.raises(TrainingError, match="No space left"):
+        sweeping.sweep(path, out=tmp_path)
+    full[0] = False
+    assert [run.figure for run in sweeping.sweep(path, out=tmp_path)] == [0.5] * 4
+
+
+def test_a_sweep_goes_on_with_the_same_settings_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "train", Runs(lambda values: 0.5))
+    path = written(folder, SWEEP)
+    sweeping.sweep(path, out=tmp_path)
+    (folder / "swept.toml").write_text(SETTINGS.replace("epochs = 0.2", "epochs = 0.4"), encoding="utf-8")
+    try:
+        with pytest.raises(ConfigError, match=r"stage of swept\.toml has changed since the sweep began"):
+            sweeping.sweep(path, out=tmp_path)
+    finally:
+        (folder / "swept.toml").write_text(SETTINGS, encoding="utf-8")
+
+
+def test_a_search_needs_something_to_go_by(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna")
+    monkeypatch.setattr(sweeping, "train", Runs(lambda values: None))
+    text = 'config = "swept.toml"\nname = "x"\n[search]\n"network.embedding" = { low = 8, high = 64, whole = true }\n'
+    with pytest.raises(ConfigError, match="there are no dev photos"):
+        sweeping.sweep(written(folder, text), out=tmp_path)
 
 
 def test_setups_are_ordered_by_their_means() -> None:
@@ -218,6 +259,7 @@ def test_setups_are_ordered_by_their_means() -> None:
             "[grid]\n" + "\n".join(f"a{number} = [1, 2, 3, 4, 5]" for number in range(6)),
             "at most 10,000 runs, got 15,625",
         ),
+        ("[search]\nseed = { low = 0.5, high = 8, whole = true }", "expected whole numbers for low and high"),
         ("[gird]\nseed = [1]", "did you mean 'grid'"),
     ],
 )
@@ -233,7 +275,7 @@ def test_a_damaged_list_of_runs_is_told(folder: Path, tmp_path: Path) -> None:
 
 
 def test_folds_are_equal_parts_of_the_products(folder: Path) -> None:
-    """Each product is in the dev split of one fold; another seed divides them otherwise."""
+    """Each product is in the dev split of one fold, in all catalogues; another seed divides them otherwise."""
     table = folder / "sample" / "catalogue.csv"
 
     def dev(fold: int, seed: int = 0) -> set[str | None]:
@@ -244,9 +286,16 @@ def test_folds_are_equal_parts_of_the_products(folder: Path) -> None:
         return dev
 
     folds = [dev(fold) for fold in range(4)]
-    assert sorted(map(len, folds)) == [3, 3, 4, 4]
+    assert sum(map(len, folds)) == 14 and min(map(len, folds)) > 0
     assert set.union(*folds) == {item.product for item in open_catalogue(str(table)).items()}
     assert dev(0, seed=1) != folds[0]
+    some = DataSettings(str(table), folds=4, where={"gender": ("Women",)})
+    assert {item.product for item in read_splits(some, folder=folder)["dev"].items} <= folds[0]
+    chosen = DataSettings(str(table), folds=2, dev_where={"gender": ("Women",)})
+    splits = read_splits(chosen, folder=folder)
+    assert {item.attributes["gender"] for item in splits["dev"].items} == {"Women"}
+    whole = read_splits(DataSettings(str(table), folds=2), folder=folder)
+    assert splits["train"].items == whole["train"].items
     runs = [SweptRun({"data.0.fold": fold, "a": 1}, fold / 10, "x") for fold in range(4)]
     assert [(setup.values, setup.runs) for setup in compared(runs)] == [({"a": 1}, 4)]
     with pytest.raises(ConfigError, match="expected fold below folds = 4"):

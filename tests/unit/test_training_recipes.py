@@ -17,7 +17,7 @@ from torch.nn import functional
 import lookalike
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError
-from lookalike.models.backbones import checkpoint_gradients
+from lookalike.models.backbones import check_layers, checkpoint_gradients
 from lookalike.models.network import Network, NetworkSettings
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import EVERY_LOSS, UNKNOWN, Batch
@@ -200,6 +200,12 @@ def test_checkpointed_gradients_are_the_same() -> None:
     assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
     with pytest.raises(ConfigError, match=r"torchvision:resnet18: offers no gradient checkpointing"):
         checkpoint_gradients(nn.Sequential(), "torchvision:resnet18")
+
+
+def test_layers_that_timm_does_not_know_are_told() -> None:
+    check_layers(timm.create_model("test_vit", num_classes=0), "test_vit")
+    with pytest.raises(ConfigError, match="torchvision:resnet18: its layers are not known to timm"):
+        check_layers(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "torchvision:resnet18")
 
 
 def test_all_of_it_trains(tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def evaluate(
         typer.Option(
             "--text-weight",
             metavar="W",
-            help="For changed-words: weight of the words beside a photo, from 0 (the photo alone) to 1; 0.5 if it is "
-            "not given.",
+            help="For changed-words, fashioniq and fashion200k: weight of the words beside a photo, from 0 (the photo "
+            "alone) to 1; 0.5 if it is not given.",
         ),
     ] = None,
     resample: Annotated[

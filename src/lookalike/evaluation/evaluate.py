@@ -19,8 +19,9 @@ from lookalike.evaluation.evaluator import (
     stored_embeddings,
     weighted_rows,
 )
-from lookalike.evaluation.metric_values import products_of, resamples_products
+from lookalike.evaluation.metric_values import products_of
 from lookalike.evaluation.named_models import model_files
+from lookalike.evaluation.option_checks import check_words, resamples_products
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
@@ -157,8 +158,8 @@ def evaluate(
         apart: Attribute that keeps photos of equal values from matching each other, or several.
         unknown: Attribute value that means "unknown", besides NA, or several.
         by: Attribute for the figures by category; None chooses one.
-        text_weight: For `changed-words`, the weight of the words beside the photo, from 0 to 1; None is that of a
-            search.
+        text_weight: For `changed-words`, `fashioniq` and `fashion200k`, the weight of the words beside the photo, from
+            0 to 1; None is that of a search.
         resample: What the bootstrap of the intervals draws: `query`, or `product`, whose queries stay together.
         k: As for a search: number of matches. With any of these options each query is a search as it is served; without
             any the whole gallery is ranked exactly.
@@ -196,7 +197,7 @@ def evaluate(
 
     catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, boxes=boxes, photos=photos)
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
-    _check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight)
+    check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight, by=by, unknown=unknown)
     by_product = resamples_products(resample, in_words=chosen.asks_in_words)
     search = search_options(
         k=k,
@@ -277,22 +278,6 @@ def evaluate(
     if report is not None:
         found.write_report(report)
     return found
-
-
-def _check_words(
-    protocol: Protocol, *, metrics: Mapping[str, str] | None, apart: str | Sequence[str], text_weight: float | None
-) -> None:
-    """Check that the options go with a protocol that asks in words, or with one that does not.
-
-    Raises:
-        UsageError: One does not.
-    """
-    if protocol.asks_in_words and (metrics or apart):
-        raise UsageError(f"the protocol {protocol.name!r} searches by words; leave metrics and apart out")
-    if text_weight is not None and protocol.name not in ("changed-words", "fashioniq", "fashion200k"):
-        raise UsageError(
-            "text_weight is that of words beside a photo, for 'changed-words', 'fashioniq' and 'fashion200k' alone"
-        )
 
 
 def check_folder(folder: Path) -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from lookalike.errors import UnknownNameError, UsageError
 from lookalike.evaluation.intervals import bootstrap_intervals
 from lookalike.evaluation.metrics import Float64
 from lookalike.types import JSON, Item
 
 NO_CATEGORY = "(unknown)"
-RESAMPLED: Final = ("query", "product")
-"""What the bootstrap of the intervals may draw."""
 
 Figures: TypeAlias = Mapping[str, tuple[float, float]]
 """Values of one query by metric, with their weights in the mean."""
@@ -94,24 +91,6 @@ class MetricValues:
         whole = counts.sum(axis=0)
         means = np.divide((values * counts).sum(axis=0), whole, out=np.zeros_like(whole), where=whole > 0)
         return dict(zip(self.metrics, means.tolist(), strict=True))
-
-
-def resamples_products(resample: str, *, in_words: bool) -> bool:
-    """Whether the intervals come from resampled products.
-
-    Args:
-        resample: `query` or `product`.
-        in_words: Whether the queries are words, which have no product.
-
-    Raises:
-        UnknownNameError: There is no such choice.
-        UsageError: The queries are words, and products are to be resampled.
-    """
-    if resample not in RESAMPLED:
-        raise UnknownNameError("resample", resample, RESAMPLED)
-    if resample == "product" and in_words:
-        raise UsageError("queries in words have no product; leave resample out")
-    return resample == "product"
 
 
 def products_of(queries: Sequence[str], items: Sequence[Item], *, unknown: Collection[str]) -> list[str]:

@@ -131,6 +131,12 @@ def check_search(protocol: Protocol, search: SearchOptions | None, *, metrics: M
         return
     if protocol.classifies or protocol.asks_in_words:
         raise UsageError(f"the protocol {protocol.name!r} has no photos as queries; leave the options of searches out")
+    if protocol.name == "street2shop" and (
+        search.expand or search.rerank or search.index not in (None, "auto", "exact")
+    ):
+        raise UsageError(
+            "each category of street2shop is a retrieval of its own, so leave expand, rerank and index out"
+        )
     if metrics:
         raise UsageError("searches as served are by the cosine; leave the metrics or the options of searches out")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import timm
+from timm.optim._param_groups import param_groups_layer_decay
 from torch import nn
 from torchvision import models as torchvision_models
 
@@ -106,6 +107,20 @@ def _timm_of_any_size(name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: 
             except TypeError:
                 continue
     return timm.create_model(name, **arguments)
+
+
+def check_layers(backbone: nn.Module, name: str) -> None:
+    """Check that timm divides a backbone into layers, for rates by layer.
+
+    Args:
+        backbone: Result of `make_backbone`.
+        name: Its name.
+
+    Raises:
+        ConfigError: It does not.
+    """
+    if len({group["lr_scale"] for group in param_groups_layer_decay(backbone, layer_decay=0.5)}) < 2:
+        raise ConfigError(f"{name}: its layers are not known to timm; leave layer_decay out")
 
 
 def checkpoint_gradients(backbone: nn.Module, name: str) -> None:

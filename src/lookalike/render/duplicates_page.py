@@ -45,7 +45,8 @@ select, button { font: inherit; min-height: 2.75rem; max-width: 100%; padding: 0
 [data-chosen=merge] .only-merge, [data-chosen=remove] .only-remove { display: inline-flex; }
 .missing-part { color: #a01818; }
 @media (prefers-color-scheme: dark) { .missing-part { color: #ff9c9c; } }
-footer { position: sticky; bottom: 0; margin: 1rem -1rem 0; display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center;
+footer { position: sticky; bottom: 0; margin: 1rem -1rem 0;
+  display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: center;
   padding: .5rem 1rem; background: Canvas; border-top: 1px solid #8886; }
 footer p { margin: 0; overflow-wrap: anywhere; }
 ul { display: flex; flex-wrap: wrap; gap: 1rem; list-style: none; padding: 0; margin: .5rem 0 0; }

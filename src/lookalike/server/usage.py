@@ -43,7 +43,9 @@ def answered(context: GalleryContext, examples: Examples, options: SearchRequest
         return served
     query, attributes = served.answer.query, context.settings.events_attributes
     shown = query_labels(query.item, query.labels, context.retriever.gallery)
-    return replace(served, features=MatchFeatures.of(served.answer.matches, attributes, shown, least=query.min_relevance))
+    return replace(
+        served, features=MatchFeatures.of(served.answer.matches, attributes, shown, least=query.min_relevance)
+    )
 
 
 def ordered(context: GalleryContext, examples: Examples, options: SearchRequest) -> Served:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.catalogue.protocol import Skip
+from lookalike.errors import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class RateCurve:
     def least(self) -> float:
         """Rate with the least smoothed loss; a tenth of it is a common choice, too."""
         return self.rates[int(np.argmin(self.smoothed))]
+
+
+class NotFiniteError(TrainingError):
+    """The loss or its gradient is not finite, so the run cannot go on."""
 
 
 class Stopped(KeyboardInterrupt):

@@ -7,16 +7,19 @@ import json
 import os
 import re
 import statistics
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from lookalike.config import Length, Range, load
-from lookalike.errors import ConfigError, TrainingError
+from lookalike.errors import ConfigError
 from lookalike.extras import extra_wanted
 from lookalike.storage.files import write_whole
+from lookalike.training.outcome import NotFiniteError
 from lookalike.training.settings.limits import Name, Seed, Word
+from lookalike.training.settings.presets import find_settings
 from lookalike.training.train import train
 from lookalike.types import JSON
 
@@ -134,8 +137,9 @@ def sweep(
     combinations = combinations_of(settings, where=str(path))
     folder = Path("runs") / settings.name if out is None else Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    runs = read_runs(folder, settings)
     source = str(path.parent / settings.config) if settings.config.endswith(".toml") else settings.config
+    base = json.loads(json.dumps(tomllib.loads(find_settings(source)[0].read_text(encoding="utf-8")), default=str))
+    runs = read_runs(folder, settings, base=base)
     trials = settings.trials if settings.search else 1
     total = len(combinations) * trials
     for number in range(len(runs), total):
@@ -145,7 +149,10 @@ def sweep(
             values = {**values, **drawn(settings, before, number=number)}
         report(f"run {number + 1} of {total}: {described(values)}")
         runs.append(one_run(source, values, folder=folder / f"{number:04}", progress=progress, report=report))
-        write_whole(folder / RUNS, json.dumps([asdict(run) for run in runs], indent=1).encode())
+        if settings.search and runs[-1].figure is None and not runs[-1].problem:
+            raise ConfigError(f"{source}: a search goes by the dev figures of its runs, and there are no dev photos")
+        kept = {"settings": base, "runs": [asdict(run) for run in runs]}
+        write_whole(folder / RUNS, json.dumps(kept, indent=1).encode())
     return runs
 
 
@@ -168,7 +175,7 @@ def one_run(
             progress=progress,
             report=report,
         )
-    except TrainingError as error:
+    except NotFiniteError as error:
         report(str(error))
         return SweptRun(values, None, "", str(error))
     return SweptRun(values, trained.figure, str(trained.checkpoint))
@@ -190,6 +197,8 @@ def combinations_of(settings: SweepSettings, *, where: str) -> list[dict[str, JS
     for name, searched in settings.search.items():
         if searched.low > searched.high or (searched.log and searched.low <= 0):
             raise ConfigError(f"{where}: search.{name}: expected low <= high, and low above 0 for log, got {searched}")
+        if searched.whole and not (searched.low.is_integer() and searched.high.is_integer()):
+            raise ConfigError(f"{where}: search.{name}: expected whole numbers for low and high, got {searched}")
     made: list[dict[str, Any]] = [
         dict(zip(settings.grid, values, strict=True)) for values in itertools.product(*settings.grid.values())
     ]
@@ -199,25 +208,39 @@ def combinations_of(settings: SweepSettings, *, where: str) -> list[dict[str, JS
     return made
 
 
-def read_runs(folder: Path, settings: SweepSettings) -> list[SweptRun]:
+def read_runs(folder: Path, settings: SweepSettings, *, base: Mapping[str, JSON]) -> list[SweptRun]:
     """Read the finished runs of a sweep.
 
+    Args:
+        folder: Folder of the sweep.
+        settings: Its settings.
+        base: Settings of the runs that are not varied, as their file has them.
+
     Raises:
-        ConfigError: They vary other settings.
+        ConfigError: They vary other settings, or the others have changed.
     """
     file = folder / RUNS
     if not file.is_file():
         return []
     try:
-        runs = [SweptRun(**run) for run in json.loads(file.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        before, runs = kept["settings"], [SweptRun(**run) for run in kept["runs"]]
+        changed = [name for name in {**before, **base} if before.get(name) != base.get(name)]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{file}: damaged: {error}; delete it to begin the sweep again") from None
+    if changed:
+        raise ConfigError(
+            f"{folder}: {', '.join(sorted(changed))} of {settings.config} has changed since the sweep began; "
+            "choose another name"
+        )
     varied = {*settings.grid, *settings.search}
     expected = combinations_of(settings, where=str(folder))
     trials = settings.trials if settings.search else 1
     for number, run in enumerate(runs):
         planned = expected[number // trials] if number < len(expected) * trials else None
-        if planned is None or run.values.keys() != varied or not planned.items() <= run.values.items():
+        drawn_from = {name: each for name, each in settings.search.items() if name in run.values}
+        inside = all(each.low <= float(str(run.values[name])) <= each.high for name, each in drawn_from.items())
+        if planned is None or run.values.keys() != varied or not planned.items() <= run.values.items() or not inside:
             raise ConfigError(f"{folder}: holds a sweep over other values; choose another name")
     return runs
 

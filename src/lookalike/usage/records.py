@@ -81,7 +81,9 @@ class MatchFeatures:
         """
         first, names = matches[:MOST_MATCHES], names_of_features(attributes)
         items = [match.item for match in first]
-        values = np.column_stack([are_relevant(first, least=least), features_of_items(items, names, shown)]).astype(np.float32)
+        values = np.column_stack([are_relevant(first, least=least), features_of_items(items, names, shown)]).astype(
+            np.float32
+        )
         return cls([RELEVANT, *names], values, [popularity_key(item) for item in items])
 
 

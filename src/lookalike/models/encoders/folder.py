@@ -51,5 +51,10 @@ def _of_timm(described: Mapping[str, Any], weights: str, *, name: str, changes: 
     config = described.get("pretrained_cfg")
     if not isinstance(config, Mapping):
         raise ModelError(f"{weights}: its {HUGGING_FACE_CONFIG} has no pretrained_cfg of timm")
-    made = timm_encoder(str(described["architecture"]), weights=weights, changes=changes, described=config)
+    arguments = described.get("model_args") or {}
+    if not isinstance(arguments, Mapping):
+        raise ModelError(f"{weights}: its {HUGGING_FACE_CONFIG} has model_args that are no table")
+    arguments = {key: value for key, value in arguments.items() if key not in ("num_classes", "in_chans", "pretrained")}
+    architecture = str(described["architecture"])
+    made = timm_encoder(architecture, weights=weights, changes=changes, described=config, arguments=arguments)
     return ImageEncoder(name, made.network, made.preprocessing)

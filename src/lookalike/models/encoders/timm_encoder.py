@@ -29,6 +29,7 @@ def timm_encoder(
     weights: str | None = None,
     changes: PreprocessingChanges,
     described: Mapping[str, Any] | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> ImageEncoder:
     """Make an encoder of timm, whose rows are those of `create_model(name, num_classes=0)`.
 
@@ -37,6 +38,7 @@ def timm_encoder(
         weights: File of weights; None for the published ones, which are downloaded into the cache of the hub.
         changes: Changes of its preprocessing; another size is given to models that are made for one size.
         described: Data configuration of the weights, from a file beside them; None is timm's own of that name.
+        arguments: Arguments of `create_model` that the weights were made with, such as `global_pool`.
 
     Raises:
         UnknownNameError: timm has no such model or tag.
@@ -47,14 +49,14 @@ def timm_encoder(
     published: Any = timm.get_pretrained_cfg(name, allow_unregistered=True)
     config = {} if published is None else published.to_dict()
     preprocessing = _preprocessing(config | dict(described or {}), changes, where=f"timm:{name}")
-    arguments: dict[str, Any] = {}
+    made_with: dict[str, Any] = {**(arguments or {})}
     size = (preprocessing.height, preprocessing.width)
     if config.get("fixed_input_size") and size != tuple(config.get("input_size", (3, *size)))[1:]:
-        arguments["img_size"] = size
+        made_with["img_size"] = size
     if weights is None:
-        network = _published(name, arguments)
+        network = _published(name, made_with)
     elif is_weights_file(weights):
-        network = _of_file(name, Path(weights), config, arguments)
+        network = _of_file(name, Path(weights), config, made_with)
     else:
         raise UsageError(
             f"timm names its weights in the name of the model, such as timm:{name.partition('.')[0]}.TAG; got the "

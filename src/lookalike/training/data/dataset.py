@@ -76,7 +76,7 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     source = data.source if data.source == "drawn" else str(folder / data.source)
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
     names: set[str] = {"product", "id"}
-    seen, before = ChosenValues(source, (data.split, *data.where, *data.dev_where)), 0
+    seen = ChosenValues(source, (data.split, *data.where, *data.dev_where))
     catalogue = open_catalogue(
         source, columns=data.columns, encoding=data.encoding or None, boxes=data.boxes, photos=data.photos or None
     )
@@ -84,11 +84,11 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
         names.update(item.attributes)
         seen.note(item.attributes)
         if _has(item, data.where) and (part := _part_of(item, data)):
-            before += part == "dev"
-            if part == "train" or _has(item, data.dev_where):
-                splits[part].append(item)
+            splits[part].append(item)
     if data.folds:
         splits = divided([*splits["train"], *splits["dev"]], data)
+    before = len(splits["dev"])
+    splits["dev"] = [item for item in splits["dev"] if _has(item, data.dev_where)]
     labels = (*data.heads, *([data.positives] if data.positives else ()))
     wanted = (*data.grades, *data.apart, *data.tags, *data.where, *data.dev_where)
     for name in (*(part for each in labels for part in parts_of(each, names)), *wanted):
@@ -120,16 +120,15 @@ def _part_of(item: Item, data: DataSettings) -> str | None:
 
 
 def divided(items: Sequence[Item], data: DataSettings) -> dict[str, list[Item]]:
-    """Divide items into folds of equally many products, of which one is `dev` and the others are `train`.
+    """Divide items into folds of products, of which one is `dev` and the others are `train`.
 
-    The division depends on the products' names and the seed, not on the order of the items.
+    The fold of a product depends on its name and the seed alone, so a product of several catalogues is in one fold.
     """
-    names = [value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}" for item in items]
-    in_order = sorted(set(names), key=lambda name: (crc32(f"{data.fold_seed} {name}".encode()), name))
-    held_out = set(in_order[data.fold :: data.folds])
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
-    for item, name in zip(items, names, strict=True):
-        splits["dev" if name in held_out else "train"].append(item)
+    for item in items:
+        name = value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}"
+        fold = crc32(f"{data.fold_seed} {name}".encode()) % data.folds
+        splits["dev" if fold == data.fold else "train"].append(item)
     return splits
 
 

@@ -12,12 +12,12 @@ from lookalike.embedding.batch_embedding import embed_photos
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.photo_tasks import Embedded, PhotoTask
-from lookalike.errors import TrainingError, storage_error
+from lookalike.errors import ConfigError, TrainingError, storage_error
 from lookalike.storage.files import write_whole
 from lookalike.types import Float32, Item
 
 
-def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerprint: str) -> int:
+def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerprint: str, resumed: bool = False) -> int:
     """Write the teacher's embeddings of training photos, unless the file has those of the same teacher and photos.
 
     Args:
@@ -25,12 +25,14 @@ def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerpr
         items: N training photos, with distinct positions; each is embedded as indexing does it, without augmentation.
         file: File to write.
         fingerprint: Fingerprint of the training photos.
+        resumed: Whether the run is resumed: the file must be of the same teacher then.
 
     Returns:
         Number of photos that were embedded.
 
     Raises:
         ModelError: The teacher is missing or damaged.
+        ConfigError: A run is resumed, and the file is of another teacher.
         TrainingError: No photo can be read.
         LookalikeError: The disk is full.
     """
@@ -38,6 +40,11 @@ def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, fingerpr
     made_of = f"{embedder.fingerprint} {fingerprint}"
     if file.is_file() and _made_of(file) == made_of:
         return 0
+    if resumed and file.is_file():
+        raise ConfigError(
+            f"the teacher {model} is {embedder.fingerprint} now, and {file} is of another one; bring that one back, or "
+            "begin a new run"
+        )
     space = embedder.spaces[0]
     rows = np.full((len(items), space.dimension), np.nan, dtype=np.float32)
     numbered = [Item(str(place), item.photo, root=item.root, box=item.box) for place, item in enumerate(items)]

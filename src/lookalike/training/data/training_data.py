@@ -119,20 +119,23 @@ class TrainingData:
             checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
         return checksum
 
-    def read_teacher(self, file: Path, *, report: Callable[[str], None]) -> None:
+    def read_teacher(self, file: Path, *, resumed: bool, report: Callable[[str], None]) -> None:
         """Take the teacher's embeddings of the training photos as their targets; they are made if the file has none.
 
         Args:
             file: File of the embeddings.
+            resumed: Whether the run is resumed, whose teacher must be the same.
             report: Called with a line if photos were embedded.
 
         Raises:
             ModelError: The teacher is missing or damaged.
+            ConfigError: A run is resumed, and the teacher is another one now.
             TrainingError: No photo can be read.
         """
         model = self.settings.teacher.model
         teacher = model if model == "default" else str(self.base / model)
-        made = make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=str(self.fingerprint()))
+        fingerprint = str(self.fingerprint())
+        made = make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=fingerprint, resumed=resumed)
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
         self.photos.targets = read_teacher_rows(file)

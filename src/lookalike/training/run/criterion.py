@@ -74,4 +74,7 @@ class Criterion:
 
 def metric_of(figure: str) -> str:
     """Return the metric of a figure: its name without that of the catalogue."""
-    return figure.rpartition("/")[2] if figure.partition("/")[0].isdecimal() else figure.rpartition(": ")[2]
+    number, slash, metric = figure.partition("/")
+    if slash and number.isdecimal() and ": " not in figure:
+        return metric
+    return figure.rpartition(": ")[2]

@@ -186,7 +186,8 @@ def _changed_rate(
     changed = described(describe, changed_photos(items, change, at_least=at_least, found=found))
     if not found:
         return None
-    hits = _nearest(changed.rows, photos.rows[places]) == np.asarray(found)
+    contents = np.array([photos.contents.get(item.id, item.id) for item in items])  # copies of a photo are as good
+    hits = contents[_nearest(changed.rows, photos.rows[places])] == contents[np.asarray(found)]
     return mean_of(hit_rate_at_k(hits[:, None], 1))
 
 

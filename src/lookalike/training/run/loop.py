@@ -18,7 +18,7 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
 from lookalike.errors import LookalikeError
-from lookalike.models.backbones import checkpoint_gradients
+from lookalike.models.backbones import check_layers, checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
 from lookalike.training.data.data_record import record_or_compare
@@ -120,9 +120,11 @@ class Run:
         self.training_data = TrainingData(settings, base=base)
         self.readable = ReadablePhotos(self.training_data.photos)
         self.unreadable = UnreadablePhotos(settings.unreadable)
+        state = folder.read_state()
+        self._compare_data(resumed=state is not None)
         if settings.teacher.model:
             with accelerator.main_process_first():
-                self.training_data.read_teacher(folder.path / TEACHER, report=report)
+                self.training_data.read_teacher(folder.path / TEACHER, resumed=state is not None, report=report)
         self.position, self.plateau = RunPosition(), PlateauTracker()
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
@@ -136,11 +138,11 @@ class Run:
         )
         if settings.gradient_checkpointing:
             checkpoint_gradients(self.network.backbone, settings.network.backbone)
+        if any(stage.layer_decay < 1 for stage in settings.stage):
+            check_layers(self.network.backbone, settings.network.backbone)
         self.steps = [
             self.training_data.steps(stage) if self.learner.train_stage(stage) else 0 for stage in settings.stage
         ]
-        state = folder.read_state()
-        self._compare_data(resumed=state is not None)
         if state is None:
             for note in self.training_data.initialise(self.network, self.readable):
                 self.report(note)

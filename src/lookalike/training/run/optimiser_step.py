@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import SGD, AdamW, Optimizer
 
-from lookalike.errors import TrainingError
 from lookalike.training.losses.learner import BACKBONE, Learner
+from lookalike.training.outcome import NotFiniteError
 from lookalike.training.run.processes import spread
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
 
@@ -150,8 +150,8 @@ def _without_gradient_sync(model: nn.Module) -> AbstractContextManager[None]:
     return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()
 
 
-def _not_finite(step: int, what: str) -> TrainingError:
-    return TrainingError(
+def _not_finite(step: int, what: str) -> NotFiniteError:
+    return NotFiniteError(
         f"the loss is not finite after step {step} ({what}): start again with lower learning rates, a longer "
         f'warmup or precision = "no"; the checkpoints made before are kept'
     )

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from lookalike.errors import ConfigError, TrainingError
-from lookalike.training.outcome import RateCurve
+from lookalike.errors import ConfigError
+from lookalike.training.outcome import NotFiniteError, RateCurve
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.loop import Run
 from lookalike.training.run.processes import start_processes
@@ -71,13 +71,15 @@ def find_rate(
                 accelerator=accelerator,
                 interruption=Interruption(),
             )
+            if run.steps[0] == 0:
+                raise ConfigError(f"{config}: the first stage trains nothing, so there is no rate to find")
             stepper, batches = run.stepper_of(stage), run.batches(0, steps)
             factors = np.geomspace(LOWEST, HIGHEST, steps)
             losses: list[float] = []
             for number, factor in enumerate(factors):
                 try:
                     step = stepper.step(batches, number=number, factor=float(factor))
-                except TrainingError:
+                except NotFiniteError:
                     if number < 10:
                         raise
                     break  # the rate is too high: the loss is not finite any more

@@ -65,7 +65,7 @@ class DataSettings:
         dev: Values of `split` that belong to the dev split.
         hold_out: Fraction of the training products that is moved to the dev split, for catalogues without one; the
             choice depends on the products' names alone.
-        folds: Number of equal parts that the products of the train and dev splits are divided into, for
+        folds: Number of parts, about equal, that the products of the train and dev splits are divided into, for
             cross-validation; 0 for none.
         fold: The part that is the dev split, from 0.
         fold_seed: Seed of the division.

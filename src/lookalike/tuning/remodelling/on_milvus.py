@@ -128,8 +128,8 @@ def check_closed(address: str, began: float) -> None:
     """
     if monotonic() - began > replacement.CLOSED_S - replacement.SETTLING_S:
         raise GalleryLockedError(
-            f"{address}: nothing was switched: the last items took longer than the {replacement.CLOSED_S / 60:.0f} minutes "
-            "in which no other process writes; run the switch again, which begins with what is done",
+            f"{address}: nothing was switched: the last items took longer than the {replacement.CLOSED_S / 60:.0f} "
+            "minutes in which no other process writes; run the switch again, which begins with what is done",
             holder={},
         )
 
