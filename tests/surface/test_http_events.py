@@ -188,7 +188,7 @@ def test_a_full_disk_stops_events_and_no_search(shop: Shop) -> None:
 
 
 def test_old_searches_are_deleted_and_the_file_stays_small(shop: Shop) -> None:
-    with open_client(shop, events_days=1.0, events_bytes=80_000) as client:
+    with open_client(shop, events_days=1.0) as client:
         for _ in range(200):
             asked(client, {"id": "red-0", "k": 11})
     with sqlite3.connect(file_of(shop)) as connection:

@@ -363,7 +363,7 @@ MISTAKES = {
     "no weights at all": (["open_clip:ViT-B-32", "--weights", "{text}"], "not a safetensors file"),
     "options of checkpoints": (["{tiny}", "--labels", "kind"], "is exported without --labels"),
     "options of others": (["{file}", "--fit", "crop"], "a checkpoint is exported without --fit"),
-    "an output": (["{tiny}", "--output", "rows"], "an output is chosen of an ONNX file only"),
+    "an output": (["{tiny}", "--output", "rows"], "an output and its pooling are chosen of an ONNX file only"),
     "its size": (["{tiny}", "--size", "64"], "takes photos of its own size only"),
     "a wrong fit": (["{tiny}", "--fit", "crops"], "unknown fit 'crops'; did you mean 'crop'?"),
     "a wrong mean": (["{tiny}", "--mean", ".5,.5"], "expected one number, or 3, got [0.5, 0.5]"),

@@ -497,7 +497,7 @@ def test_a_benchmark_decides_who_asks() -> None:
 def test_the_page_says_what_the_json_says() -> None:
     items, rows = random_shop(photos=12, products=4)
     measured = evaluate_rows(rows, weights=DEEP, task=product_task(items, category="kind")).metric_values
-    facts = measured.to_json(model="tiny@1", weights={"deep": 1.0, "color": 0.0})
+    facts = {**measured.to_json(model="tiny@1", weights={"deep": 1.0, "color": 0.0}), "search": {}}
     text = page(facts, title="T", made={"Source": "`s.csv`"}, pictures={"curves.png": "Curves"})
     low, high = facts["metrics"]["mrr"]["interval"]  # type: ignore[call-overload,index]
     assert f"| mrr | {measured.figures()['mrr']:.4f} | {low:.4f} to {high:.4f} |" in text

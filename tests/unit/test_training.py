@@ -194,7 +194,7 @@ def test_the_exported_file_gives_the_checkpoints_embeddings(trained: Path, whole
 def test_the_half_file_is_half_as_large_and_agrees(
     trained: Path, whole: lookalike.Exported, half: lookalike.Exported, tmp_path: Path
 ) -> None:
-    assert 0.9999 < half.least_cosine < 1.0
+    assert half.least_cosine > 0.9999
     weights = sum(tensor.numel() for tensor in load_checkpoint(trained).network.backbone.parameters())
     saved = whole.file.stat().st_size - half.file.stat().st_size
     assert saved > 1.5 * weights  # two bytes of each weight that is not among the small ones

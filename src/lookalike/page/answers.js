@@ -5,7 +5,6 @@ import {kept} from "./kept.js";
 import {WHOLE, filtersInUse, whereOf} from "./state.js";
 
 const KEPT = 40;
-const REMEMBERED = 100; // matches of an answer that the server knows events of
 const AUTO = "auto";
 const PROBABLY = 0.5;
 
@@ -37,7 +36,7 @@ export class Answers {
 		const {matches, query} = await search({...asked, k, offset: before.length}, signal, sent);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
-			matches: [...before, ...matches.map((match, at) => ({...match, query_id: at < REMEMBERED ? query.id : null}))],
+			matches: [...before, ...matches.map((match, at) => ({...match, query_id: at < 100 ? query.id : null}))],
 			weights: query.weights,
 			labels: query.labels ?? {},
 			noGarment: query.no_garment ?? 0,

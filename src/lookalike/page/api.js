@@ -82,7 +82,7 @@ export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
 export const photoUrl = (id, size) => urlOfPhoto(place, id, size, place.ticket);
 
 /** The bytes of an item's photo. @returns {Promise<Blob>} */
-export const getPhoto = (id, size) => getBytes(urlOfPhoto(place, id, size, null)); // the key is in a header
+export const getPhoto = (id, size) => getBytes(urlOfPhoto(place, id, size, null));
 
 /** The bytes of a photo that was shared by a link. @param {string} id @returns {Promise<Blob>} */
 export const getShared = id => getBytes(`shared/${encodeURIComponent(id)}`);

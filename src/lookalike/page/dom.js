@@ -43,15 +43,15 @@ export function put(element, sides) {
 
 const styles = new Map();
 
-/** Load a style sheet, once, with a part of the page that needs it. @template T @param {string} sheet @param {Promise<T>} part @returns {Promise<T>} */
+/** Load a style sheet with a part of the page. @template T @param {string} sheet @param {Promise<T>} part @returns {Promise<T>} */
 export async function withStyle(sheet, part) {
 	if (!styles.has(sheet)) {
 		const link = make("link", {rel: "stylesheet", href: sheet});
-		const come = new Promise((resolve, reject) => {
+		const come = (resolve, reject) => {
 			link.onload = resolve;
-			link.onerror = () => (link.remove(), styles.delete(sheet), reject(new Error(sheet))); // the next part tries again
-		});
-		styles.set(sheet, come);
+			link.onerror = () => (link.remove(), styles.delete(sheet), reject(new Error(sheet)));
+		};
+		styles.set(sheet, new Promise(come));
 		document.head.append(link);
 	}
 	return (await Promise.all([part, styles.get(sheet)]))[0];

@@ -1,44 +1,43 @@
-// Choice among the galleries of the server.
+// Choice among galleries.
 
 import {ApiError, ask} from "./api.js";
 import {make} from "./dom.js";
 import {place} from "./place.js";
 import {message} from "./settings.js";
 
-/** Names of the galleries that the visitor may search; addresses without a name mean the first. @returns {Promise<string[]>} */
+/** Names of the galleries; the first needs no name in addresses. @returns {Promise<string[]>} */
 export async function galleryNames() {
 	const {galleries} = await ask("galleries", {}, {...place, gallery: null});
 	return galleries.map(({name}) => name);
 }
 
-/** Show the choice, as soon as the galleries are known. */
+let names = null;
+
 export async function offerGalleries() {
-	if (document.querySelector(".galleries")) return;
 	try {
-		showChoice(await galleryNames());
+		showChoice((names ??= await galleryNames()));
 	} catch (error) {
-		if (!(error instanceof ApiError)) throw error; // the search shows the error
+		if (!(error instanceof ApiError)) throw error; // the search shows it
 	}
 }
 
-/** Choice among galleries, at the top of the page. A photo and words are searched in the other one too. @param {string[]} names */
+/** Choice at the top of the page; photo and words are searched in the other gallery too. @param {string[]} names */
 export function showChoice(names) {
 	if (names.length < 2 || document.querySelector(".galleries")) return;
 	const here = place.gallery ?? names[0];
-	let byArrow = false; // arrow keys change a closed list one by one; Enter, or leaving it, is the choice then
+	let byArrow = false; // Enter is the choice then
 	const choose = () => {
 		const there = select.value;
-		if (there === here) return;
-		select.value = here; // as it is shown after coming back
-		location.assign(addressOf(there, names));
+		select.value = here; // after coming back
+		if (there !== here) location.assign(addressOf(there, names));
 	};
-	const onkeydown = ({key}) => ((byArrow = key !== "Enter"), byArrow || choose());
+	const onkeydown = ({key}) => (byArrow = key.startsWith("Arrow")) || key !== "Enter" || choose();
 	const onpointerdown = () => (byArrow = false);
 	const onchange = () => byArrow || choose();
 	const options = names.map(name => make("option", {value: name}, name));
 	const select = make(
 		"select.galleries",
-		{"aria-label": message("catalogue"), onkeydown, onpointerdown, onchange, onblur: choose},
+		{"aria-label": message("catalogue"), onkeydown, onpointerdown, onchange},
 		...options,
 	);
 	select.value = here;

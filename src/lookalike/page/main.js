@@ -20,7 +20,7 @@ import {Words} from "./words.js";
 
 const SLOW_MS = [1500, 6000];
 const SENDING_MS = 400; // from which it is told how much of a photo is sent
-const PART_OF = 1280; // longest side of an item's photo, in pixels, when a part of it is searched for
+const PART_OF = 1280; // longest side of an item's photo, to search for a part of it
 
 let state = readState(location.search);
 let shown = null; // the key of the answer in the grid
@@ -54,7 +54,7 @@ const explain = (match, signal) => answers.explanation(state, match, signal);
 let details = null;
 const query = new QueryPanel(doors);
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
-/** @type {import("./weights.js").Weights|null} Made when it is first seen: small screens have it in a sheet. */
+/** @type {import("./weights.js").Weights|null} Made when it is first seen. */
 let weights = null;
 /** @type {import("./filters.js").Filters|null} Such as the weights. */
 let filters = null;
@@ -63,7 +63,7 @@ const isWide = matchMedia("(min-width: 900px)");
 let sheet = null;
 const searching = new Latest(runSearch);
 const counting = new Latest(runFacets);
-const outage = new Outage(() => (useSheet(), offer(), refresh()));
+const outage = new Outage(() => refresh());
 
 const actions = {
 	again: [message("try_again"), () => (hideNotice(), refresh())],
@@ -83,7 +83,7 @@ function go(change, {push = true} = {}) {
 	state = {...state, ...change};
 	const url = location.pathname + writeState(state);
 	if (push && url !== location.pathname + location.search) {
-		const opened = change.open ? (history.state?.opened ?? 0) + 1 : 0; // history entries to go back to close the details
+		const opened = change.open ? (history.state?.opened ?? 0) + 1 : 0; // history entries of the details
 		history.replaceState({...history.state, scroll: scrollY}, "");
 		history.pushState({opened}, "", url);
 	} else history.replaceState(history.state, "", url);
@@ -204,7 +204,7 @@ function openDetails(id) {
 
 let taken = 0; // number of the last photo that was given
 
-/** Search by a photo, unless another one was given before it was ready. @param {() => Promise<[Blob, string]|null>} get Photo and its name. */
+/** Search by a photo, unless another one was given meanwhile. @param {() => Promise<[Blob, string]|null>} get Photo and its name. */
 async function takePhoto(get, words = {}) {
 	const turn = ++taken;
 	const photo = await get();
@@ -274,6 +274,8 @@ function setMode(mode) {
 
 function refresh() {
 	if (!isIn || isShared()) return arrive(null);
+	useSheet();
+	offer();
 	const looking = queryOf(state) !== null;
 	setMode(looking ? "search" : "start");
 	words.show(state);
@@ -323,7 +325,7 @@ async function showQuery(now) {
 		query.showItem(now.item, items.get(now.item));
 		document.title = titleOf(nameOf(items.get(now.item) ?? {id: now.item}));
 		if (items.has(now.item)) return;
-		const item = await getItem(now.item).catch(() => null); // the search shows the error
+		const item = await getItem(now.item).catch(() => null); // the search shows it
 		if (!item) return;
 		items.set(item.id, item);
 		if (state.item === item.id) {
@@ -337,7 +339,7 @@ async function showQuery(now) {
 	document.title = titleOf(message("your_photo"));
 	if (!photo) return query.showNothing(message("photo_not_here"));
 	query.showPhoto(photo, {box: state.box, ...answers.garments(state)});
-	const isAsked = !state.box && state.garment !== WHOLE; // the answer will tell the garments
+	const isAsked = !state.box && state.garment !== WHOLE;
 	if (!isAsked && (await answers.find(photo.name).catch(() => false))) showQuery(state);
 }
 
@@ -473,12 +475,12 @@ async function explainWhy(make) {
 async function showDetails() {
 	const {open} = state;
 	const module = await needed(withStyle("details.css", withTexts(import("./details.js"))));
-	if (!module || state.open !== open) return; // it was closed, or another item opened, meanwhile
+	if (!module || state.open !== open) return; // meanwhile
 	details ??= new module.Details(byId("details"), {...doors, closed, explain});
 	await details.show(open, answers.get(shown), state);
 }
 
-/** Facets per attribute, each without its own filter, so that the counts show what another choice would give. */
+/** Facets per attribute, each without its own filter: the counts are those of another choice. */
 async function runFacets(now, signal) {
 	const names = [...now.filters.keys()];
 	const wanted = [null, ...names].map(name => getFacets(whereOf(now.filters, name), signal));
@@ -498,7 +500,7 @@ async function runFacets(now, signal) {
 
 const adjusting = () => withStyle("adjust.css", Promise.all([import("./weights.js"), import("./filters.js")]));
 
-/** Load what stands in the sheet, or beside the results, if it is in view. @returns {Promise<boolean>} Whether it is there. */
+/** Load what stands in the sheet, or beside the results, if in view. @returns {Promise<boolean>} Is it there? */
 async function isAdjusting() {
 	if (!isWide.matches && !sheet?.isSheetOpen()) return false;
 	const parts = await needed(adjusting());
@@ -528,9 +530,8 @@ async function showSheet() {
 
 // Event handlers.
 
-/** Offer the other galleries of the server. */
 function offer() {
-	if (isIn && settings.several)
+	if (settings.several)
 		needed(withStyle("galleries.css", import("./galleries.js"))).then(module => module?.offerGalleries());
 }
 
@@ -546,7 +547,7 @@ isWide.addEventListener("change", () => (useSheet(), showSheet()));
 byId("more").firstElementChild.addEventListener("click", () => {
 	const last = byId("grid").lastElementChild;
 	go({shown: state.shown + PAGE}, {push: false});
-	last?.querySelector("a").focus({preventScroll: true}); // the button may be removed; the tab order continues here
+	last?.querySelector("a").focus({preventScroll: true}); // the button may be removed
 });
 document.querySelector("[data-home]").addEventListener("click", event => {
 	event.preventDefault();
@@ -571,6 +572,4 @@ listenForPhotos({got, refused});
 
 if (isIn) findsGarments().catch(() => {}); // early, so that the first search does not wait
 if (isWide.matches) adjusting().catch(() => {});
-useSheet();
 refresh();
-offer();

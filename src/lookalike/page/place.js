@@ -1,4 +1,4 @@
-// Where the page searches: in the gallery of its address, and with the visitor's key where that is needed.
+// Where the page searches: the gallery of its address, and the visitor's key.
 
 /** `renew` gets a new `ticket` for photos when that is about to end. */
 export const place = {

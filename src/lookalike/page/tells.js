@@ -1,10 +1,10 @@
-// What visitors do with the matches, told to a server that remembers it.
+// What visitors do with the matches, for a server that learns.
 
 import {Teller} from "./component/events.js";
 import {byId} from "./dom.js";
 import {place} from "./place.js";
 
-const SEEN_MS = 1000; // from which a match was seen, and not only passed by while a box moved
+const SEEN_MS = 1000; // not only passed by while a box moved
 
 const teller = new Teller();
 const known = new Map(); // matches in the grid, by id

@@ -67,7 +67,8 @@ def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) ->
         rows = list(dict.fromkeys(shop.product_rows([product]).items.tolist()))
         ids = [item.id for item in shop.items(rows).values()]
         stored = shop.stored_items(ids)
-        changed = [each for each in stored.values() if PRODUCT in each.overrides]
+        found = [stored[item_id] for item_id in ids if item_id in stored]
+        changed = [each for each in found if PRODUCT in each.overrides]
         _update(shop, [each.without_overrides([PRODUCT], known=()) for each in changed])
         return [each.described.id for each in changed]
 
