@@ -66,6 +66,14 @@ def test_all_doors_set_the_product_alike(shop: Shop, writer: TestClient, capsys:
     assert writer.get(path).json()["overrides"] == {"product": None}
 
 
+def test_a_product_that_is_a_number_is_text(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    for text, product in (("10234", "10234"), ("true", "true"), ("null", None)):
+        assert main(["gallery", "set", "-g", str(shop.gallery), "red-0", f"product={text}"]) == 0
+        with lookalike.open(shop.gallery) as opened:
+            assert opened.gallery.get("red-0").product == product
+    capsys.readouterr()
+
+
 def test_overrides_are_shown_to_those_who_may_write(writer: TestClient) -> None:
     writer.patch("/v1/items/red-0", json={"attributes": {"price": 5}})
     shown = writer.get("/v1/items/red-0", headers={"Authorization": f"Bearer {TOKEN}"}).json()
@@ -116,8 +124,8 @@ def test_what_is_no_product_is_refused_over_http(writer: TestClient, change: dic
 
 
 def test_what_is_no_product_is_refused_in_the_terminal(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["gallery", "set", "red-0", "product=7", "-g", str(shop.gallery)]) == 2
-    assert "the product of 'red-0': expected a text, or null for none, got 7" in capsys.readouterr().err
+    assert main(["gallery", "set", "red-0", "product=", "-g", str(shop.gallery)]) == 2
+    assert "set expects NAME=VALUE, got 'product='" in capsys.readouterr().err
 
 
 def test_an_unknown_attribute_is_refused_over_http(writer: TestClient) -> None:

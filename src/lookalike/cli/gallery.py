@@ -78,12 +78,8 @@ def set_attributes(
     json: Json = False,
 ) -> None:
     """Set attributes of an item, or its product; indexing the catalogue again keeps these, until they are unset."""
-    changes = {
-        name: text if name == PRODUCT and text != "null" else _json_or_text(text)
-        for name, text in pairs(attributes, option="set").items()
-    }
     shop = opened(gallery)
-    shop.override(item, changes)
+    shop.override(item, {name: _value_of(name, text) for name, text in pairs(attributes, option="set").items()})
     _show(shop, item, json=json)
 
 
@@ -335,12 +331,14 @@ def _show(shop: LocalGallery | MilvusGallery, item_id: str, *, json: bool) -> No
         write_facts(facts)
 
 
-def _json_or_text(text: str) -> JSON:
-    """Parse a value as JSON, such as 19.9 or true; anything else is text.
+def _value_of(name: str, text: str) -> JSON:
+    """Parse a value as JSON, such as 19.9 or true; anything else is text, and so is a product.
 
     Raises:
         UsageError: The value is an integer of thousands of digits.
     """
+    if name == PRODUCT and text != "null":
+        return text
     try:
         value: JSON = json_format.loads(text)
     except (json_format.JSONDecodeError, RecursionError):  # the latter for very deep nesting
