@@ -169,7 +169,7 @@ def test_a_slow_upload_is_told_as_such(server: Server, open_page: OpenPage, tmp_
     slow = {"offline": False, "latency": 10, "downloadThroughput": -1, "uploadThroughput": 150_000}
     session.send("Network.emulateNetworkConditions", slow)
     page.set_input_files("#choose", noise(tmp_path / "noise.png", 560))
-    expect(page.get_by_role("status")).to_contain_text("Sending the photo…")
+    expect(page.get_by_role("status")).to_contain_text("Sending the photo…", timeout=20_000)  # on a busy machine
     expect(page.get_by_role("progressbar", name="Sending the photo")).to_be_visible()
     page.wait_for_timeout(2500)  # longer than an answer may take before the server is called slow
     expect(page.get_by_role("status")).to_contain_text("Sending the photo…")

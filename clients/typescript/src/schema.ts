@@ -217,7 +217,7 @@ export interface paths {
          * @description Make one product of several, remove copies of photos, and remember what is not the same.
          *
          *     With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
-         *     catalogue again. Decisions that were applied already change nothing.
+         *     catalogue again; an uploaded item is given its `before`. Decisions that were applied already change nothing.
          */
         post: operations["apply_decisions"];
         delete?: never;
@@ -611,7 +611,7 @@ export interface paths {
          * @description Make one product of several, remove copies of photos, and remember what is not the same.
          *
          *     With a product all of its items become the other one, set by hand: `unset` of an item gives the product of its
-         *     catalogue again. Decisions that were applied already change nothing.
+         *     catalogue again; an uploaded item is given its `before`. Decisions that were applied already change nothing.
          */
         post: operations["apply_decisions_in_gallery"];
         delete?: never;
