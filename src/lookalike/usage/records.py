@@ -34,7 +34,7 @@ DIGITS: Final = 6
 
 
 def new_query_id() -> str:
-    """A random id of a query, which nobody can guess: 128 bits, 22 characters of letters, digits, `-` and `_`."""
+    """A random id of a query, which cannot be guessed: 128 bits, 22 characters of letters, digits, `-` and `_`."""
     return secrets.token_urlsafe(16)
 
 

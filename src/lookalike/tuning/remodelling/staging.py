@@ -191,7 +191,7 @@ def add_batch(copy: Gallery, batch: RecordBatch, gallery: Gallery) -> None:
 
 
 def last_stage(gallery: Gallery, staged: Gallery, embedder: Embedder, *, before: Staging) -> Staging:
-    """Stage what was written since, while nobody else writes.
+    """Stage what was written since, while no other process writes.
 
     Raises:
         UsageError: Photos of some items cannot be read.
