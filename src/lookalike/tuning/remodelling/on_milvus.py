@@ -18,7 +18,16 @@ from lookalike.gallery.milvus import vector_replacement as replacement
 from lookalike.gallery.milvus.address import parse, with_setting
 from lookalike.gallery.milvus.gallery import MilvusGallery
 from lookalike.tuning.remodelling.staging import Progress, Staging, embedder_of, last_stage, stage
-from lookalike.tuning.remodelling.state import KEPT, STAGED, Models, Remodelling
+from lookalike.tuning.remodelling.state import (
+    KEPT,
+    STAGED,
+    AsideVectors,
+    Models,
+    Remodelling,
+    check_same_model,
+    no_vectors,
+    state_of,
+)
 
 
 def remodel(address: str, model: Models, *, runtime: str, device: str, progress: Progress | None) -> Remodelling:
@@ -42,13 +51,13 @@ def remodel(address: str, model: Models, *, runtime: str, device: str, progress:
             done = stage(shop, staged, embedder, progress=progress)
             replacement.take_records(shop, staged)
             staged.optimise()
-        return state_of(shop, done)
+        return present_state(shop, done)
 
 
 def remodelling_state(address: str) -> Remodelling:
     """State of a gallery that gets another model, or has got one."""
     with MilvusGallery(parse(address)) as shop:
-        return state_of(shop, Staging(0, 0, {}))
+        return present_state(shop, Staging(0, 0, {}))
 
 
 def switch(address: str, *, back: bool, runtime: str, device: str, progress: Progress | None) -> Remodelling:
@@ -58,11 +67,7 @@ def switch(address: str, *, back: bool, runtime: str, device: str, progress: Pro
     with MilvusGallery(parse(up_to_date)) as shop:
         there, kept = place(shop, source), place(shop, keep)
         if not replacement.exists(shop, there):
-            raise UsageError(
-                f"{address} has kept no vectors of an earlier model"
-                if back
-                else f"{address} has no staged vectors; make them first: lookalike gallery remodel --model NEW"
-            )
+            raise no_vectors(address, back=back)
         done = Staging(0, 0, {})
         with MilvusGallery(parse(there)) as staged:
             if replacement.collection_of(staged) != replacement.collection_of(shop):
@@ -78,7 +83,7 @@ def switch(address: str, *, back: bool, runtime: str, device: str, progress: Pro
                     check_closed(address, began)
                     replacement.put_in_place(shop, staged)
         replacement.remove(shop, there)  # its facts: the items are the gallery's now
-        return state_of(shop, done)
+        return present_state(shop, done)
 
 
 def drop(address: str) -> Remodelling:
@@ -87,7 +92,7 @@ def drop(address: str) -> Remodelling:
         for name in (STAGED, KEPT):
             if replacement.exists(shop, there := place(shop, name)):
                 replacement.remove(shop, there)
-        return state_of(shop, Staging(0, 0, {}))
+        return present_state(shop, Staging(0, 0, {}))
 
 
 def staged_address(address: str) -> str:
@@ -98,7 +103,7 @@ def staged_address(address: str) -> str:
     """
     with MilvusGallery(parse(address)) as shop:
         if not replacement.exists(shop, there := place(shop, STAGED)):
-            raise UsageError(f"{address} has no staged vectors; make them first: lookalike gallery remodel --model NEW")
+            raise no_vectors(address, back=False)
         return there
 
 
@@ -143,36 +148,19 @@ def check_kept(shop: MilvusGallery, name: str) -> None:
     if not replacement.exists(shop, there := place(shop, name)):
         return
     with MilvusGallery(parse(there)) as other:
-        spaces = other.spaces
-    if spaces and spaces != shop.spaces:
-        raise UsageError(
-            f"vectors of {' and '.join(model_ids_of(spaces))} are kept at {there}; "
-            "delete them first: lookalike gallery remodel --drop"
-        )
+        check_same_model(other.spaces, shop.spaces, place=there)
 
 
-def state_of(shop: MilvusGallery, done: Staging) -> Remodelling:
+def present_state(shop: MilvusGallery, done: Staging) -> Remodelling:
     """State of an open gallery after a step."""
-    count, staged_ids, staged_bytes = described(shop, STAGED)
-    _, kept_ids, kept_bytes = described(shop, KEPT)
-    return Remodelling(
-        items=len(shop),
-        model_ids=tuple(model_ids_of(shop.spaces)),
-        staged=count,
-        staged_ids=staged_ids,
-        staged_bytes=staged_bytes,
-        kept_ids=kept_ids,
-        kept_bytes=kept_bytes,
-        embedded=done.embedded,
-        unreadable=tuple(done.unreadable.items()),
-    )
+    return state_of(shop, done, staged=described(shop, STAGED), kept=described(shop, KEPT))
 
 
-def described(shop: MilvusGallery, name: str) -> tuple[int | None, tuple[str, ...], int]:
-    """Number of items, models and bytes of the vectors beside a gallery; None if there are none."""
+def described(shop: MilvusGallery, name: str) -> AsideVectors:
+    """Vectors of a name beside a gallery."""
     if not replacement.exists(shop, there := place(shop, name)):
-        return None, (), 0
+        return AsideVectors()
     with MilvusGallery(parse(there)) as other:
         if replacement.collection_of(other) == replacement.collection_of(shop):  # of a switch that was killed
-            return None, (), 0
-        return len(other), tuple(model_ids_of(other.spaces)), other.stored_bytes()
+            return AsideVectors()
+        return AsideVectors(len(other), tuple(model_ids_of(other.spaces)), other.stored_bytes())

@@ -27,7 +27,16 @@ from lookalike.spaces import width
 from lookalike.storage.write_lock import WriteLock
 from lookalike.tuning.remodelling import on_milvus
 from lookalike.tuning.remodelling.staging import Progress, Staging, embedder_of, last_stage, mirror, stage
-from lookalike.tuning.remodelling.state import KEPT, STAGED, Models, Remodelling
+from lookalike.tuning.remodelling.state import (
+    KEPT,
+    STAGED,
+    AsideVectors,
+    Models,
+    Remodelling,
+    check_same_model,
+    no_vectors,
+    state_of,
+)
 
 GONE: Final = ".gone"
 """Ending of the hidden folders of what is being deleted."""
@@ -84,7 +93,7 @@ def remodel(
                 )
             staged.remember_model(choice.address(None))
             done = stage(shop, staged, embedder, progress=progress)
-        return state_of(shop, done)
+        return present_state(shop, done)
 
 
 def remodelling_state(gallery: str | os.PathLike[str]) -> Remodelling:
@@ -92,7 +101,7 @@ def remodelling_state(gallery: str | os.PathLike[str]) -> Remodelling:
     if is_on_milvus(gallery):
         return on_milvus.remodelling_state(str(gallery))
     with opened_local(gallery) as shop:
-        return state_of(shop, Staging(0, 0, {}))
+        return present_state(shop, Staging(0, 0, {}))
 
 
 def switch(
@@ -124,11 +133,7 @@ def switch(
     with opened_local(gallery) as shop:
         folder, kept = shop.folder / source, shop.folder / keep
         if not (folder / "gallery.db").is_file():
-            raise UsageError(
-                f"{gallery} has kept no vectors of an earlier model"
-                if back
-                else f"{gallery} has no staged vectors; make them first: lookalike gallery remodel --model NEW"
-            )
+            raise no_vectors(str(gallery), back=back)
         with LocalGallery(folder) as staged:
             if staged.spaces == shop.spaces:  # killed after the switch, before it was told
                 done = Staging(0, 0, {})
@@ -140,7 +145,7 @@ def switch(
                     keep_present(shop, kept)
                     replacement.replace(staged)
         remove_folder(folder)
-        return state_of(shop, done)
+        return present_state(shop, done)
 
 
 def drop(gallery: str | os.PathLike[str]) -> Remodelling:
@@ -155,7 +160,7 @@ def drop(gallery: str | os.PathLike[str]) -> Remodelling:
         for name in (STAGED, KEPT):
             if (shop.folder / name).is_dir():
                 remove_folder(shop.folder / name)
-        return state_of(shop, Staging(0, 0, {}))
+        return present_state(shop, Staging(0, 0, {}))
 
 
 def check_kept(shop: LocalGallery, kept: Path) -> None:
@@ -167,12 +172,7 @@ def check_kept(shop: LocalGallery, kept: Path) -> None:
     if not kept.is_dir():
         return
     with LocalGallery(kept) as earlier:
-        spaces = earlier.spaces
-    if spaces and spaces != shop.spaces:
-        raise UsageError(
-            f"vectors of {' and '.join(model_ids_of(spaces))} are kept in {kept}; "
-            "delete them first: lookalike gallery remodel --drop"
-        )
+        check_same_model(earlier.spaces, shop.spaces, place=str(kept))
 
 
 def keep_present(shop: LocalGallery, kept: Path) -> None:
@@ -188,30 +188,17 @@ def keep_present(shop: LocalGallery, kept: Path) -> None:
         mirror(shop, copy)
 
 
-def state_of(shop: LocalGallery, done: Staging) -> Remodelling:
+def present_state(shop: LocalGallery, done: Staging) -> Remodelling:
     """State of an open gallery after a step."""
-    staged, kept = shop.folder / STAGED, shop.folder / KEPT
-    count, staged_ids, staged_bytes = described(staged)
-    _, kept_ids, kept_bytes = described(kept)
-    return Remodelling(
-        items=len(shop),
-        model_ids=tuple(model_ids_of(shop.spaces)),
-        staged=count,
-        staged_ids=staged_ids,
-        staged_bytes=staged_bytes,
-        kept_ids=kept_ids,
-        kept_bytes=kept_bytes,
-        embedded=done.embedded,
-        unreadable=tuple(done.unreadable.items()),
-    )
+    return state_of(shop, done, staged=described(shop.folder / STAGED), kept=described(shop.folder / KEPT))
 
 
-def described(folder: Path) -> tuple[int | None, tuple[str, ...], int]:
-    """Number of items, models and bytes of a gallery inside the gallery; None if there is none."""
+def described(folder: Path) -> AsideVectors:
+    """Vectors in a gallery inside the gallery."""
     if not (folder / "gallery.db").is_file():
-        return None, (), 0
+        return AsideVectors()
     with LocalGallery(folder, read_only=True) as staged:
-        return len(staged), tuple(model_ids_of(staged.spaces)), staged.stored_bytes()
+        return AsideVectors(len(staged), tuple(model_ids_of(staged.spaces)), staged.stored_bytes())
 
 
 def remove_folder(folder: Path) -> None:

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from lookalike.embedding.compatibility import model_ids_of
+from lookalike.errors import UsageError
+from lookalike.gallery.protocol import Gallery
+from lookalike.spaces import Space
+from lookalike.tuning.remodelling.staging import Staging
 from lookalike.types import JSON
 
 STAGED: Final = "remodel"
@@ -58,3 +63,60 @@ class Remodelling:
             "embedded": self.embedded,
             "unreadable": dict(self.unreadable),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class AsideVectors:
+    """Vectors beside a gallery, staged or kept.
+
+    Attributes:
+        items: Number of items that have some; None if there are none.
+        model_ids: Their models.
+        bytes: Bytes of these vectors on disk.
+    """
+
+    items: int | None = None
+    model_ids: tuple[str, ...] = ()
+    bytes: int = 0
+
+
+def state_of(shop: Gallery, done: Staging, *, staged: AsideVectors, kept: AsideVectors) -> Remodelling:
+    """State of an open gallery after a step."""
+    return Remodelling(
+        items=len(shop),
+        model_ids=tuple(model_ids_of(shop.spaces)),
+        staged=staged.items,
+        staged_ids=staged.model_ids,
+        staged_bytes=staged.bytes,
+        kept_ids=kept.model_ids,
+        kept_bytes=kept.bytes,
+        embedded=done.embedded,
+        unreadable=tuple(done.unreadable.items()),
+    )
+
+
+def check_same_model(kept: Sequence[Space], present: Sequence[Space], *, place: str) -> None:
+    """Check that kept vectors are of the present model, or that there are none.
+
+    Args:
+        kept: Spaces of the kept vectors; empty for none.
+        present: Spaces of the gallery.
+        place: Where the kept vectors are, for the message.
+
+    Raises:
+        UsageError: They are of a third model.
+    """
+    if kept and tuple(kept) != tuple(present):
+        raise UsageError(
+            f"vectors of {' and '.join(model_ids_of(kept))} are kept in {place}; "
+            "delete them first: lookalike gallery remodel --drop"
+        )
+
+
+def no_vectors(address: str, *, back: bool) -> UsageError:
+    """The error of a switch for which there are no vectors."""
+    return UsageError(
+        f"{address} has kept no vectors of an earlier model"
+        if back
+        else f"{address} has no staged vectors; make them first: lookalike gallery remodel --model NEW"
+    )
