@@ -228,18 +228,20 @@ def test_acknowledges_no_write_when_it_is_moved_within_the_transaction(shop: Pat
 
 
 def test_readers_and_a_replacement_in_the_middle(shop: Path, other: Path) -> None:
-    """Searches of several threads end with the old answer, the new one, or one clear error."""
+    """Searches of several threads get the old answer, the new one, or one clear error; begun later, the new one."""
     right = {seed: float((rows_of(99, 3) @ rows_of(seed).T).max(axis=1)[0]) for seed in (1, 2)}
     seen: list[float | str] = []
-    stop = threading.Event()
+    later: list[float | str] = []
+    moved, stop = threading.Event(), threading.Event()
     with LocalGallery(shop) as gallery:
 
         def ask() -> None:
             while not stop.is_set():
+                answers = later if moved.is_set() else seen
                 try:
-                    seen.append(float(gallery.search({"deep": rows_of(99, 3)}, SearchRequest(k=1)).scores[0, 0]))
+                    answers.append(float(gallery.search({"deep": rows_of(99, 3)}, SearchRequest(k=1)).scores[0, 0]))
                 except LookalikeError as error:
-                    seen.append(str(error))
+                    answers.append(str(error))
 
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
@@ -247,16 +249,15 @@ def test_readers_and_a_replacement_in_the_middle(shop: Path, other: Path) -> Non
         while len(seen) < 20:
             stop.wait(0.01)
         by_move(shop, other)
-        until = len(seen) + 40
-        while len(seen) < until:
+        moved.set()
+        while len(later) < 40:
             stop.wait(0.01)
         stop.set()
         for thread in threads:
             thread.join()
         check(gallery, rows_of(2))
-    answers = [value for value in seen if isinstance(value, float)]
-    assert all(min(abs(value - score) for score in right.values()) < 1e-5 for value in answers)
-    assert answers[-1] == pytest.approx(right[2], abs=1e-5)
+    assert later == [pytest.approx(right[2], abs=1e-5)] * len(later)
+    assert all(min(abs(value - score) for score in right.values()) < 1e-5 for value in seen if isinstance(value, float))
     assert all("\n" not in value for value in seen if isinstance(value, str))
 
 
