@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,6 +173,28 @@ def test_other_weights_and_a_reset_end_it(shop: Shop, opened: lookalike.Retrieve
     opened.gallery.store_weights(StoredWeights({"deep": 1.0, "color": 1.0}))
     assert opened.gallery.stored_weights.ranking is None
     assert main(["learn", "-g", str(shop.gallery), "--reset", "--apply"]) == 2
+
+
+def test_a_ranking_that_learned_weights_delete_is_named(
+    shop: Shop, opened: lookalike.Retriever, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask = ["fuse", str(shop.table), "-g", str(shop.gallery), "--protocol", "product", "--model", str(shop.model)]
+    ranking = store(shop, is_default=True)
+    said = f"the ranking {ranking.name} was learned with the other weights, and is deleted"
+    assert main([*ask, "--keep", "never"]) == 0 and opened.gallery.stored_weights.ranking == ranking
+    assert said not in capsys.readouterr().err
+    assert main([*ask, "--keep", "always"]) == 0 and opened.gallery.stored_weights.ranking is None
+    assert said in capsys.readouterr().err
+    opened.gallery.store_weights(replace(opened.gallery.stored_weights, ranking=ranking))
+    fusion = lookalike.learn_weights(opened, shop.table, protocol="product", keep="always")
+    same = fusion.after.weights == fusion.before.weights
+    assert fusion.ranking_deleted == (None if same else ranking.name)
+    opened.gallery.store_weights(replace(opened.gallery.stored_weights, ranking=ranking))
+    assert main(["fuse", "-g", str(shop.gallery), "--reset", "--model", str(shop.model)]) == 0
+    assert said in capsys.readouterr().err and opened.gallery.stored_weights.ranking is None
+    assert lookalike.forget_weights(opened) is None
+    opened.gallery.store_weights(StoredWeights({"deep": 1.0, "color": 1.0}, {}, ranking))
+    assert lookalike.forget_weights(opened) == ranking.name
 
 
 def test_what_a_ranking_may_go_by_is_remembered_with_each_answer(shop: Shop) -> None:

@@ -24,6 +24,7 @@ from lookalike.retrieval.match_features import (
 from lookalike.types import Item
 from lookalike.usage import ranking_learning
 from lookalike.usage.clicks import ClickLog
+from lookalike.usage.events_file import Done
 from lookalike.usage.interleaving import Contest
 from lookalike.usage.learning import Learned, decided, learned_from
 from lookalike.usage.popularity import PRIOR, Popularity
@@ -120,6 +121,41 @@ def test_answers_of_a_learned_ranking_are_learned_from_and_a_second_one_has_to_b
     assert abs(again.gain) < 0.03  # it is the order to beat
     blind = replace(ranking, coefficients={**ranking.coefficients, "attribute:price": 0.0, "attribute:in_stock": 0.0})
     assert found_by(buyers, SEARCHES, blind).is_better
+
+
+def without(visits: list[Done], name: str) -> list[Done]:
+    """The same searches, remembered without a feature."""
+    found = []
+    for done in visits:
+        features = done.search.features
+        assert features is not None
+        kept = [place for place, other in enumerate(features.names) if other != name]
+        less = replace(features, names=[features.names[place] for place in kept], values=features.values[:, kept])
+        found.append(replace(done, search=replace(done.search, features=less)))
+    return found
+
+
+def test_a_ranking_in_use_is_judged_with_all_that_it_goes_by(taught: tuple[Buyers, RankingFound]) -> None:
+    """Where the older answers lack the price, a new ranking has none; that of now is not judged without it."""
+    ranking, visits = ranking_of(taught[1]), Buyers(seed=8).visits(SEARCHES, ranking_of(taught[1]))
+    border = math.ceil(SEARCHES * ranking_learning.LEARNING_SHARE)
+    searches = [*without(visits[:border], "attribute:price"), *visits[border:]]
+    found = ranking_from(searches, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
+    usual = ranking_from(visits, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
+    assert "attribute:price" in found.left_out and "attribute:price" not in usual.left_out
+    assert found.value_before == pytest.approx(usual.value_before, rel=0.06) and not found.is_better
+
+
+def test_answers_that_lack_what_a_ranking_in_use_goes_by_do_not_judge(taught: tuple[Buyers, RankingFound]) -> None:
+    ranking, visits = ranking_of(taught[1]), Buyers(seed=8).visits(SEARCHES, ranking_of(taught[1]))
+    few = [*visits[:-50], *without(visits[-50:], "attribute:price")]
+    found = ranking_from(few, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
+    assert found.reason is None and found.judged_by == 550 and "attribute:price" not in ranking_of(found).coefficients
+    none = without(visits, "attribute:price")
+    found = ranking_from(none, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
+    assert found.ranking is None and not found.is_better and found.judged_by == 0
+    assert f"{ranking.name} goes by features that are not remembered of 600 of the 600" in str(found.reason)
+    assert "price, " in str(found.reason) and "--reset" in str(found.reason)
 
 
 def test_too_few_clicks_and_answers_without_features_teach_nothing() -> None:
@@ -335,6 +371,15 @@ def test_a_ranking_is_used_by_all_searches_only_if_that_was_asked_for_and_it_is_
     assert outcome(stored=in_use) == in_use  # not replaced without --apply
     replaced = outcome(stored=in_use, apply=True)
     assert replaced is not None and replaced.coefficients == BETTER.coefficients
+
+
+def test_other_weights_delete_a_ranking_and_equal_ones_do_not() -> None:
+    stored = StoredWeights({"deep": 1.0}, {}, OTHER)
+    assert stored.with_weights({"deep": 1.0}, {"from": "again"}).ranking == OTHER
+    other = stored.with_weights({"deep": 0.5}, {})
+    assert other.ranking is None and stored.ranking_lost_by(other) == OTHER.name
+    assert stored.ranking_lost_by(replace(other, ranking=BETTER)) is None  # which is a new one
+    assert StoredWeights(ranking=OTHER).with_weights(None, {}).ranking == OTHER  # there were none to delete
 
 
 def test_interleaving_decides_before_clicks() -> None:

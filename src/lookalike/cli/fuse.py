@@ -71,8 +71,10 @@ def fuse(
     if reset:
         from lookalike.tuning.weights import forget_weights
 
-        forget_weights(shop)
+        deleted = forget_weights(shop)
         say("deleted; searches use the default weights again")
+        if deleted is not None:
+            say(ranking_deleted(deleted))
         return
     if source is None:
         raise UsageError("name a SOURCE with labels to learn from, or give --reset to delete the learned weights")
@@ -128,8 +130,15 @@ def present(fusion: Fusion, *, gallery: str) -> None:
     write(f"gain {fusion.gain:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}")
     if fusion.kept:
         write(f"kept: searches in {gallery} use the learned weights from now on")
+        if fusion.ranking_deleted is not None:
+            say(ranking_deleted(fusion.ranking_deleted))
     else:
         write("not kept: searches use the weights from before")
+
+
+def ranking_deleted(name: str) -> str:
+    """Say that other weights deleted a learned ranking, in one line."""
+    return f"the ranking {name} was learned with the other weights, and is deleted; `lookalike learn` learns a new one"
 
 
 def weights_in_words(weights: Mapping[str, float]) -> str:

@@ -95,6 +95,9 @@ def ranking_outcome(found: Learned, *, gallery: str, apply: bool, dry_run: bool)
     if found.ranking_kept is not None:
         lost = "; not for all, since one lost when it was interleaved" if apply else ""
         return f"ranking kept, by {found.ranking_by}, for searches with --ranking learned{lost}"
+    if found.ranking_deleted is not None:
+        fate = "would be deleted without --dry-run" if dry_run else "deleted"
+        return f"ranking {found.ranking_deleted} {fate}: it was learned with the weights from before"
     if found.ranking_by is None:
         return "ranking not kept: it is not surely better than the present order"
     if dry_run:

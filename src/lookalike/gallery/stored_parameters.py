@@ -38,6 +38,19 @@ class StoredWeights:
     source: Mapping[str, JSON] = field(default_factory=dict)
     ranking: LearnedRanking | None = None
 
+    def with_weights(self, weights: Mapping[str, float] | None, source: Mapping[str, JSON]) -> StoredWeights:
+        """Other weights in place of these; the ranking stays with equal ones only.
+
+        Args:
+            weights: Weight of each space; None for the default ones.
+            source: Training data, metric and gain of the weights.
+        """
+        return StoredWeights(weights, source, self.ranking if weights == self.weights else None)
+
+    def ranking_lost_by(self, new: StoredWeights) -> str | None:
+        """Name of the ranking that is deleted, and not replaced, where others are stored; None if none is."""
+        return None if self.ranking is None or new.ranking is not None else self.ranking.name
+
 
 def read(connection: sqlite3.Connection) -> StoredWeights:
     """Read the learned weights of a database, and the learned ranking.

@@ -59,6 +59,7 @@ class Fusion:
         gain: Mean difference of `after` and `before` over the held-out queries, in [-1, 1].
         gain_interval: 95 % interval of the gain.
         kept: Whether the learned weights were stored in the gallery.
+        ranking_deleted: Name of the learned ranking of the gallery that other weights deleted; None if none was.
     """
 
     protocol: str
@@ -73,6 +74,7 @@ class Fusion:
     gain: float
     gain_interval: tuple[float, float]
     kept: bool = False
+    ranking_deleted: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -93,6 +95,7 @@ class Fusion:
             "alone": {name: measured.to_json() for name, measured in self.alone.items()},
             "gain": {"value": self.gain, "interval": list(self.gain_interval)},
             "kept": self.kept,
+            "ranking_deleted": self.ranking_deleted,
         }
 
 

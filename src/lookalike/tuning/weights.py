@@ -16,7 +16,6 @@ from lookalike.evaluation.evaluator import EmbeddedItems, computed_embeddings, f
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN, identical_rows
-from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import resolve_weights
@@ -119,18 +118,20 @@ def learn_weights(
         progress=told(progress, "weightings"),
     )
     if keep == "always" or (keep == "gain" and fusion.holds):
-        keep_weights(gallery, fusion, source=source)
-        return replace(fusion, kept=True)
+        return replace(fusion, kept=True, ranking_deleted=keep_weights(gallery, fusion, source=source))
     return fusion
 
 
-def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[str]) -> None:
+def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[str]) -> str | None:
     """Store learned weights as the default weights of a gallery.
 
     Args:
         shop: Retriever of the gallery.
         fusion: Learned weights.
         source: Source of the labels, stored with the weights.
+
+    Returns:
+        Name of the learned ranking that these weights deleted; None if none was.
 
     Raises:
         GalleryLockedError: Another process is writing.
@@ -145,23 +146,33 @@ def keep_weights(shop: Retriever, fusion: Fusion, *, source: str | os.PathLike[s
         "judged_by": fusion.judged_by,
         "date": date.today().isoformat(),
     }
-    shop.gallery.store_weights(StoredWeights(fusion.after.weights, learned_from))
+    return store_weights(shop, fusion.after.weights, learned_from)
 
 
-def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> None:
+def forget_weights(gallery: Retriever | str | os.PathLike[str]) -> str | None:
     """Delete a gallery's learned weights; its searches use the defaults again.
 
     Args:
         gallery: Address of the gallery, or a retriever.
 
+    Returns:
+        Name of the learned ranking that was deleted with the weights; None if none was.
+
     Raises:
         GalleryLockedError: Another process is writing.
     """
     if isinstance(gallery, Retriever):
-        gallery.gallery.store_weights(StoredWeights())
-        return
+        return store_weights(gallery, None, {})
     with open_retriever(gallery) as shop:
-        forget_weights(shop)
+        return forget_weights(shop)
+
+
+def store_weights(shop: Retriever, weights: Mapping[str, float] | None, source: Mapping[str, JSON]) -> str | None:
+    """Store weights, and return the name of the learned ranking that they deleted, or None."""
+    stored = shop.gallery.stored_weights
+    new = stored.with_weights(weights, source)
+    shop.gallery.store_weights(new)
+    return stored.ranking_lost_by(new)
 
 
 def _embedded(

@@ -57,6 +57,8 @@ class Learned:
         ranking_kept: What the ranking is stored for: `default` (searches that do not say use it) or `request` (those
             with `ranking=learned`); None if it is not stored.
         ranking_by: What speaks for the ranking: `clicks` or `interleaving`; None if nothing does.
+        ranking_deleted: Name of the learned ranking that other weights deleted, or would without `dry_run`; None if
+            none is.
     """
 
     learned_on: int
@@ -77,6 +79,7 @@ class Learned:
     ranking_contest: Contest | None = None
     ranking_kept: str | None = None
     ranking_by: str | None = None
+    ranking_deleted: str | None = None
 
     @property
     def ranking_lost(self) -> bool:
@@ -104,6 +107,7 @@ class Learned:
             "ranking_contest": None if self.ranking_contest is None else self.ranking_contest.to_json(),
             "ranking_kept": self.ranking_kept,
             "ranking_by": self.ranking_by,
+            "ranking_deleted": self.ranking_deleted,
         }
 
 
@@ -142,6 +146,7 @@ def learn(gallery: Retriever | str | os.PathLike[str], *, apply: bool = False, d
     attributes = gallery.gallery.attributes()
     found = learned_from(searches, before=before, model=model, attributes=attributes, ranking=present)
     new = decided(found, stored, present, apply=apply)
+    found = replace(found, ranking_deleted=stored.ranking_lost_by(new))
     if not dry_run and new != stored:
         gallery.gallery.store_weights(new)
     kept = None if new.ranking == stored.ranking or new.ranking is None else new.ranking
@@ -174,7 +179,7 @@ def decided(found: Learned, stored: StoredWeights, present: LearnedRanking | Non
             "judged_by": found.judged_by,
             "date": today,
         }
-        new = StoredWeights(found.after, source)
+        new = stored.with_weights(found.after, source)
     if found.ranking_by == "interleaving" and present is not None:
         return replace(new, ranking=replace(present, is_default=True)) if apply else new
     if found.ranking_by != "clicks" or found.ranking is None or found.ranking.ranking is None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lookalike.evaluation.metrics import Float64
-from lookalike.gallery.learned_ranking import SCORE, LearnedRanking
+from lookalike.gallery.learned_ranking import ATTRIBUTE, LABEL, SCORE, LearnedRanking
 from lookalike.types import Bool
 from lookalike.usage.clicks import ClickLog
 from lookalike.usage.counterfactual import Worth, worth_of_order
@@ -127,6 +127,11 @@ def ranking_from(
     log = log.part(slice(max(0, len(log) - MOST_ANSWERS), None))
     border = math.ceil(len(log) * LEARNING_SHARE)
     learning, judging = log.part(slice(border)), log.part(slice(border, None))
+    known = judging  # the same answers with the features of the present ranking
+    if present is not None:
+        of_items = [name for name in present.coefficients if name.startswith((LABEL, ATTRIBUTE))]
+        logged = ranking_log(searches, spaces=spaces, model=model, names=of_items)
+        known = logged.part(slice(len(logged) - len(judging), None))
     found = RankingFound(learned_on=len(learning), judged_by=len(judging), wanted=log.wanted)
     if min(learning.wanted, judging.wanted) < FEWEST_WANTED:
         reason = (
@@ -135,6 +140,19 @@ def ranking_from(
             "newer ones"
         )
         return replace(found, reason=reason)
+    if present is not None and not all(answer.is_complete for answer in known.answers):
+        are_complete = [answer.is_complete for answer in known.answers]
+        judging, known = judging.where(are_complete), known.where(are_complete)
+        if judging.wanted < FEWEST_WANTED:
+            reason = (
+                f"the ranking {present.name} goes by features that are not remembered of "
+                f"{len(are_complete) - len(judging):,} of the {len(are_complete):,} newer answers, and without them "
+                "nothing tells whether another one is better: put its attributes "
+                f"({', '.join(present.attributes)}) back into events_attributes, or delete it by "
+                "`lookalike learn --reset`"
+            )
+            return replace(found, judged_by=len(judging), reason=reason)
+        found = replace(found, judged_by=len(judging))
     learning, spreads = learning.told(attributes)
     left_out = [name for name in log.names if name not in learning.names]
     if missing := [name for name in left_out if name.startswith(SCORE)]:
@@ -160,7 +178,7 @@ def ranking_from(
     judged_by = judging.clicks(spreads, judging.popularity(counted))
     judging_looked = examination(judging.clicks(spreads))
     new = worth_of_ranking(judged_by, judging.relevant(), coefficients, start, judging_looked)
-    old = present_worth(judging, judged_by, start, judging_looked, present)
+    old = present_worth(known, judged_by, start, judging_looked, present)
     gain, interval = new.gain_over(old)
     judging.popularity(counted, judging_looked)
     ranking = LearnedRanking(
@@ -214,27 +232,27 @@ def worth_of_ranking(log: ClickLog, relevant: Bool, coefficients: Float64, start
 
 
 def present_worth(
-    judging: RankingLog, log: ClickLog, start: Float64, looked: Float64, present: LearnedRanking | None
+    known: RankingLog, log: ClickLog, start: Float64, looked: Float64, present: LearnedRanking | None
 ) -> Worth:
     """Worth of answers in the order that searches have now.
 
     Args:
-        judging: Answers.
-        log: The same as arrays.
+        known: Answers with the features of the present ranking.
+        log: The same answers as arrays, with the features of another one.
         start: Coefficients of the order by weights.
         looked: (K,) probability that a match is looked at, by position.
         present: Learned ranking that searches use; None is the order of the weights.
     """
     if present is None:
         return worth_of_order(log, log.scores @ start, looked)
-    names = [name for name in judging.names if name in present.coefficients]
+    names = [name for name in known.names if name in present.coefficients]
     spreads = np.array([present.spreads[name] for name in names])
-    popularity = [[present.popularity.get(key, 0.0) for key in answer.keys] for answer in judging.answers]
-    known = judging.chosen(names).clicks(spreads, popularity)
-    coefficients = np.array([present.coefficients.get(name, 0.0) for name in known.spaces])
-    values = known.scores @ coefficients
-    behind = np.where(judging.relevant(), values, values.min(initial=0.0) - 1.0)
-    return worth_of_order(known, behind, looked)
+    popularity = [[present.popularity.get(key, 0.0) for key in answer.keys] for answer in known.answers]
+    shown = known.chosen(names).clicks(spreads, popularity)
+    coefficients = np.array([present.coefficients.get(name, 0.0) for name in shown.spaces])
+    values = shown.scores @ coefficients
+    behind = np.where(known.relevant(), values, values.min(initial=0.0) - 1.0)
+    return worth_of_order(shown, behind, looked)
 
 
 def fit(log: ClickLog, relevant: Bool, start: Float64, looked: Float64, *, penalty: float) -> Float64:

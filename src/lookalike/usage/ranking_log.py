@@ -29,12 +29,14 @@ class Shown:
         wanted: (K,) bool.
         relevant: (K,) bool, which of them a learned ranking would order; the others come behind these.
         keys: K products, or ids, that popularity is counted by.
+        is_complete: Whether all F features were remembered of it.
     """
 
     values: Float64
     wanted: Bool
     relevant: Bool
     keys: Sequence[str]
+    is_complete: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,10 @@ class RankingLog:
     def part(self, which: slice) -> RankingLog:
         """Some of the answers."""
         return RankingLog(self.names, self.answers[which])
+
+    def where(self, which: Sequence[bool]) -> RankingLog:
+        """Those of the answers that a mask takes."""
+        return RankingLog(self.names, [answer for answer, taken in zip(self.answers, which, strict=True) if taken])
 
     def chosen(self, names: Sequence[str]) -> RankingLog:
         """The same answers with some of the features."""
@@ -144,19 +150,23 @@ class RankingLog:
         return found
 
 
-def ranking_log(searches: Iterable[Done], *, spaces: Sequence[str], model: str) -> RankingLog:
+def ranking_log(
+    searches: Iterable[Done], *, spaces: Sequence[str], model: str, names: Sequence[str] | None = None
+) -> RankingLog:
     """Answers that a ranking can be learned from: those of `click_log` whose features were remembered.
 
-    The features are those of the newest answer; in older ones, some may be unknown.
+    Where an answer was remembered without one of the features, it is unknown there.
 
     Args:
         searches: Searches with their events, in the order of time.
         spaces: Names of the gallery's spaces with a weight.
         model: Model of the gallery.
+        names: Features of labels and attributes; None are those of the newest answer.
     """
     found = [one for one in usable(searches, spaces=spaces, model=model) if one.done.search.features is not None]
     last = found[-1].done.search.features if found else None
-    names = [] if last is None else [name for name in last.names if name != RELEVANT]
+    if names is None:
+        names = [] if last is None else [name for name in last.names if name != RELEVANT]
     answers = []
     for one in found:
         features = one.done.search.features
@@ -165,5 +175,6 @@ def ranking_log(searches: Iterable[Done], *, spaces: Sequence[str], model: str) 
         columns = {name: features.values[:DEEPEST, place] for place, name in enumerate(features.names)}
         unknown = np.full(len(one.wanted), np.nan)
         values = np.column_stack([one.cosines, *(columns.get(name, unknown) for name in names)])
-        answers.append(Shown(values, one.wanted, columns[RELEVANT] > 0, features.keys[:DEEPEST]))
+        is_complete = columns.keys() >= {*names}
+        answers.append(Shown(values, one.wanted, columns[RELEVANT] > 0, features.keys[:DEEPEST], is_complete))
     return RankingLog([*(SCORE + space for space in spaces), *names], answers)
