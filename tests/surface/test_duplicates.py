@@ -191,7 +191,7 @@ def test_the_terminal_tells_what_is_merged_and_left_out(gallery: Path, tmp_path:
     assert said.out.startswith("1 items of another product, 1 removed\nid  before  product\n1   q       p")
     assert said.err.splitlines() == [
         "1 of the removed items came from a catalogue, which brings them again unless they are removed there: 3",
-        "skipped gone of decision 1: is gone",
+        "skipped gone of decision 1: is not in the gallery",
     ]
     assert main(["gallery", "unset", "-g", str(gallery), "--product", "p"]) == 0
     assert capsys.readouterr().out == "1 items have the product of their catalogue again\n"
@@ -207,6 +207,8 @@ def test_the_terminal_tells_what_is_merged_and_left_out(gallery: Path, tmp_path:
         (["merge", "0", "0"], "give two items or more, or --product NAME"),
         (["merge", *map(str, range(1001))], "merge expects 1 to 1,000 items, got 1,001"),
         (["merge", "--decisions", "none.json"], "none.json cannot be read"),
+        (["merge", "0", "2", "cropt"], "unknown item 'cropt'; did you mean 'cropped'?"),
+        (["unset", "--product", "q"], "no item has the product 'q' set by hand"),
         (["unset"], "give the id of an item, or --product NAME"),
         (["unset", "0", "--product", "p"], "give either --product, or the id of an item"),
     ],

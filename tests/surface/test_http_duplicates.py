@@ -42,7 +42,7 @@ def test_decisions_are_applied_as_in_python(shop: Shop, writer: TestClient) -> N
         lookalike.Decision("apart", ("red-0", "red-2")),
     ]
     wanted = lookalike.apply_decisions(str(other), asked).to_json()
-    assert done["left_out"][1] == {"decision": 1, "id": "no", "reason": "is gone"}
+    assert done["left_out"][1] == {"decision": 1, "id": "no", "reason": "is not in the gallery"}
     assert [each["id"] for each in done["left_out"]] == ["blue-0", "no"]  # blue-0 has a photo that is known
     assert {name: done[name] for name in ("removed", "returning", "reviewed")} == {
         "removed": ["red-1"], "returning": ["red-1"], "reviewed": 1,

@@ -78,6 +78,7 @@ def merge(
     json: Json = False,
 ) -> int:
     """Make one product of several, or apply what was decided of duplicates; exit code 3 if some were left out."""
+    from lookalike.cli.gallery import opened
     from lookalike.tuning.duplicates.applying import apply_decisions
     from lookalike.tuning.duplicates.decisions import Decision, read_decisions
 
@@ -88,6 +89,9 @@ def merge(
     if items and product is None and len(set(items)) < 2:
         raise UsageError("give two items or more, or --product NAME")
     asked = [Decision("merge", items or [], product)] if decisions is None else read_decisions(decisions)
+    with opened(gallery, strong=True) as shop:
+        for item_id in items or []:
+            shop.get(item_id)  # a misspelt id is an error; one in a file may have been removed since
     done = apply_decisions(seen(gallery, strong=True), asked, dry_run=dry_run)
     if json:
         write_json(done.to_json())

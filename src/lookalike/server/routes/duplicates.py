@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -18,8 +17,9 @@ from lookalike.server.item_write import ItemWrite
 from lookalike.server.openapi import QUERY_ERRORS, body_of, errors
 from lookalike.server.request_bodies import JSON_TYPE, unsupported_media_type
 from lookalike.server.routes.item_writes import BODY
+from lookalike.tuning.duplicates.applying import carried_out
 from lookalike.tuning.duplicates.decisions import Decision
-from lookalike.tuning.duplicates.plan import AppliedDecisions, planned
+from lookalike.tuning.duplicates.plan import AppliedDecisions
 
 router = APIRouter(tags=["writing"], dependencies=[Writer])
 
@@ -65,15 +65,12 @@ def applied(decisions: Sequence[Decision], context: GalleryContext, *, dry_run: 
     Raises:
         LookalikeError: The gallery cannot be read, or something cannot be written; the rest was.
     """
-    gallery = context.item_writes.gallery
-    if dry_run:
-        return replace(planned(gallery, decisions), dry_run=True)
-    with gallery.writing():
-        found = planned(gallery, decisions)
-        gallery.remember_reviews(found.reviews)  # first: what is too long to be remembered changes nothing
+
+    def write(found: AppliedDecisions) -> None:
         writes = [ItemWrite(each.id, product=each.product) for each in found.moved]
         writes += [ItemWrite(item_id, delete=True) for item_id in found.removed]
         for outcome in context.item_writes.request().write(list(enumerate(writes, start=1))):
             if isinstance(outcome, LookalikeError):
                 raise outcome
-    return found
+
+    return carried_out(context.item_writes.gallery, decisions, dry_run=dry_run, write=write)

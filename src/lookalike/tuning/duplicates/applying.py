@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from lookalike.errors import UsageError
 from lookalike.gallery.opening import HasGallery, gallery_of
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
@@ -33,21 +34,30 @@ def apply_decisions(
         GalleryLockedError: Another process is writing; nothing was changed.
     """
     with gallery_of(gallery) as shop:
-        if dry_run:
-            return replace(planned(shop, decisions), dry_run=True)
-        with shop.writing():
-            found = planned(shop, decisions)
-            shop.remember_reviews(found.reviews)  # first: what is too long to be remembered changes nothing
-            stored = shop.stored_items([each.id for each in found.moved])
-            moved = [each for each in found.moved if each.id in stored]
-            _update(shop, [stored[each.id].with_attributes({PRODUCT: each.product}, known=()) for each in moved])
-            if found.removed:
-                gone = shop.stored_items(found.removed)
-                shop.remove(found.removed)
-                photos = PhotoStore(shop)
-                for each in gone.values():
-                    photos.drop(each.described)
-        return found
+        return carried_out(shop, decisions, dry_run=dry_run, write=lambda found: _write(shop, found))
+
+
+def carried_out(
+    gallery: Gallery, decisions: Sequence[Decision], *, dry_run: bool, write: Callable[[AppliedDecisions], None]
+) -> AppliedDecisions:
+    """Work out what decisions change, and change it while no other process writes.
+
+    Args:
+        gallery: The gallery.
+        decisions: Decisions.
+        dry_run: Change nothing.
+        write: Moves and removes the items; decisions about what is apart are remembered before.
+
+    Raises:
+        GalleryLockedError: Another process is writing; nothing was changed.
+    """
+    if dry_run:
+        return replace(planned(gallery, decisions), dry_run=True)
+    with gallery.writing():
+        found = planned(gallery, decisions)
+        gallery.remember_reviews(found.reviews)  # first: what is too long to be remembered changes nothing
+        write(found)
+    return found
 
 
 def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) -> list[str]:
@@ -58,9 +68,10 @@ def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) ->
         product: The product that was set.
 
     Returns:
-        The ids of these items; empty if there are none.
+        The ids of these items.
 
     Raises:
+        UsageError: Of no item that product was set by hand.
         GalleryLockedError: Another process is writing; nothing was changed.
     """
     with gallery_of(gallery) as shop, shop.writing():
@@ -69,8 +80,22 @@ def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) ->
         stored = shop.stored_items(ids)
         found = [stored[item_id] for item_id in ids if item_id in stored]
         changed = [each for each in found if PRODUCT in each.overrides]
+        if not changed:
+            raise UsageError(f"no item has the product {product!r} set by hand; `lookalike gallery get ID` shows what is")
         _update(shop, [each.without_overrides([PRODUCT], known=()) for each in changed])
         return [each.described.id for each in changed]
+
+
+def _write(shop: Gallery, found: AppliedDecisions) -> None:
+    stored = shop.stored_items([each.id for each in found.moved])
+    moved = [each for each in found.moved if each.id in stored]
+    _update(shop, [stored[each.id].with_attributes({PRODUCT: each.product}, known=()) for each in moved])
+    if found.removed:
+        gone = shop.stored_items(found.removed)
+        shop.remove(found.removed)
+        photos = PhotoStore(shop)
+        for each in gone.values():
+            photos.drop(each.described)
 
 
 def _update(shop: Gallery, stored: Sequence[StoredItem]) -> None:

@@ -178,7 +178,7 @@ class _Planning:
             if reason is None:
                 present.append(item_id)
             elif reason or decision.what != "remove" or item_id == decision.keep:
-                self._left_out.append(LeftOut(number, item_id, reason or "is gone"))
+                self._left_out.append(LeftOut(number, item_id, reason or "is not in the gallery"))
         return present
 
     def _remove(self, number: int, decision: Decision, ids: Sequence[str]) -> None:
