@@ -81,7 +81,9 @@ def unset_product(gallery: HasGallery | str | os.PathLike[str], product: str) ->
         found = [stored[item_id] for item_id in ids if item_id in stored]
         changed = [each for each in found if PRODUCT in each.overrides]
         if not changed:
-            raise UsageError(f"no item has the product {product!r} set by hand; `lookalike gallery get ID` shows what is")
+            raise UsageError(
+                f"no item has the product {product!r} set by hand; `lookalike gallery get ID` shows what is"
+            )
         _update(shop, [each.without_overrides([PRODUCT], known=()) for each in changed])
         return [each.described.id for each in changed]
 
