@@ -20,7 +20,8 @@ from lookalike.training.data.dataset import Split, TrainingPhotos, sampled_produ
 from lookalike.training.run.dev_measure import Described, measure
 from lookalike.training.run.dev_splits import measured_splits
 from lookalike.training.run.hits_and_misses import RIGHT, WRONG, draw_hits_and_misses_grid
-from lookalike.training.settings.run_settings import AugmentationSettings, DataSettings
+from lookalike.training.settings.photo_settings import AugmentationSettings
+from lookalike.training.settings.run_settings import DataSettings
 from lookalike.types import Float32, Item
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

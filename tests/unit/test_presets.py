@@ -15,8 +15,9 @@ from lookalike.errors import UnknownNameError, UsageError
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.run.loop import train
+from lookalike.training.settings.photo_settings import AugmentationSettings
 from lookalike.training.settings.presets import find_settings, presets
-from lookalike.training.settings.run_settings import AugmentationSettings, load_settings
+from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import Box
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -32,7 +32,8 @@ from lookalike.training.losses.metric_losses import (
     parameters_of,
 )
 from lookalike.training.settings.objective_settings import DRAWN_TRIPLETS, LossSettings
-from lookalike.training.settings.run_settings import AugmentationSettings, TrainingSettings, load_settings
+from lookalike.training.settings.photo_settings import AugmentationSettings
+from lookalike.training.settings.run_settings import TrainingSettings, load_settings
 from lookalike.training.text.settings import TextSettings, load_text_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from lookalike.errors import PhotoError, TrainingError
 from lookalike.images import open_image
-from lookalike.training.settings.run_settings import AugmentationSettings
+from lookalike.training.settings.photo_settings import AugmentationSettings
 from lookalike.types import Bool, Box
 
 BILINEAR = Image.Resampling.BILINEAR

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lookalike.training.settings.run_settings import AugmentationSettings
+from lookalike.training.settings.photo_settings import AugmentationSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ from lookalike.training.data.unreadable import LoadedView
 from lookalike.training.losses.objective import Objective
 from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.dev_splits import LIGHTER, measured_splits
-from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings, TrainingSettings
+from lookalike.training.settings.photo_settings import AugmentationSettings
+from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
 from lookalike.types import Item
 
 STATISTICS_PHOTOS = 512

@@ -14,7 +14,8 @@ from lookalike.training.data.batch import Batch
 from lookalike.training.data.mixing import draw_mixture, mix
 from lookalike.training.losses.objective import Objective
 from lookalike.training.run.processes import gather
-from lookalike.training.settings.run_settings import AugmentationSettings, StageSettings
+from lookalike.training.settings.photo_settings import AugmentationSettings
+from lookalike.training.settings.run_settings import StageSettings
 
 BACKBONE = "network.backbone."
 """Prefix of the names of the backbone's weights."""

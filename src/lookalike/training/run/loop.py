@@ -17,15 +17,14 @@ from accelerate.utils import broadcast_object_list, gather_object
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
-from lookalike.errors import LookalikeError
 from lookalike.models.backbones import check_layers, checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
-from lookalike.training.data.data_record import record_or_compare
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner
 from lookalike.training.outcome import Stopped, Trained
+from lookalike.training.run.beginning import record_or_compare_in_first, start_lines
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.loading import load_shards
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
@@ -121,7 +120,7 @@ class Run:
         self.readable = ReadablePhotos(self.training_data.photos)
         self.unreadable = UnreadablePhotos(settings.unreadable)
         state = folder.read_state()
-        self._compare_data(resumed=state is not None)
+        record_or_compare_in_first(folder.path, self.training_data, resumed=state is not None, accelerator=accelerator)
         if settings.teacher.model:
             with accelerator.main_process_first():
                 self.training_data.read_teacher(folder.path / TEACHER, resumed=state is not None, report=report)
@@ -158,20 +157,15 @@ class Run:
             self.validation = Validation(
                 self.training_data, folder, RunLog(folder, self.position), report=report, skip=self._skip
             )
-            self._report_start(shared_statistics=shared)
-
-    def _compare_data(self, *, resumed: bool) -> None:
-        """Record the data of a new run, or compare those of a resumed one, in the first process for all."""
-        faults: list[LookalikeError | None] = [None]
-        if self.accelerator.is_main_process:
-            try:
-                record_or_compare(self.folder.path, self.training_data.rows(), resumed=resumed)
-            except LookalikeError as error:
-                faults = [error]
-        if self.accelerator.num_processes > 1:
-            broadcast_object_list(faults)
-        if faults[0] is not None:
-            raise faults[0]
+            for line in start_lines(
+                folder.path,
+                self.training_data,
+                steps=sum(self.steps),
+                done=self.position.all_steps,
+                shared_statistics=shared,
+                accelerator=accelerator,
+            ):
+                report(line)
 
     @property
     def kept(self) -> Network:
@@ -322,24 +316,6 @@ class Run:
     def _skip(self, item: Item, reason: str) -> None:
         if self.unreadable.note(item.photo, reason):
             self.report(f"cannot be read, and is left out: {reason}")
-
-    def _report_start(self, *, shared_statistics: bool) -> None:
-        """Report the size of the run and its limitations."""
-        if not self.training_data.is_measured:
-            self.report("no dev photos, so nothing is measured: the last checkpoint counts as the best")
-        else:
-            self.report(f"the best checkpoint is chosen by {self.training_data.criterion}")
-        if not shared_statistics:
-            self.report(
-                "BatchNorm layers see each process's part of a batch only: PyTorch synchronises them on GPUs only"
-            )
-        steps = f"{sum(self.steps):,} steps"
-        done = f" ({self.position.all_steps:,} done)" if self.position.all_steps else ""
-        count = self.accelerator.num_processes
-        self.report(
-            f"{len(self.training_data.photos):,} photos, {steps}{done} in {self.folder.path}; {count} "
-            f"process{'es' if count > 1 else ''} on {self.accelerator.device.type}, precision {self.settings.precision}"
-        )
 
 
 def _part_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
