@@ -205,7 +205,11 @@ class Query:
     index: str
     metrics: Mapping[str, str] = field(default_factory=dict)
     expand: int = 0
+    alpha: float | None = None
     rerank: int = 0
+    k1: int | None = None
+    k2: int | None = None
+    trust: float | None = None
     min_relevance: float | None = None
     same_kind: bool = False
     kind: str | None = None
@@ -252,7 +256,7 @@ class Query:
         if self.same_kind:
             query |= {"same_kind": True, "kind": self.kind}
         plain = ("item", "offset", "group", "sort", "ranking", "relevant", "min_relevance", "no_garment", "text_weight")
-        for name in plain:
+        for name in (*plain, "alpha", "k1", "k2", "trust"):
             if (value := getattr(self, name)) is not None:
                 query[name] = value
         return query

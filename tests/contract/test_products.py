@@ -223,7 +223,15 @@ def test_distances_are_grouped_alike(gallery: Gallery) -> None:
         assert all(each.score <= match.score for each in match.variants)
 
 
-@pytest.mark.parametrize("options", [{"expand": 5}, {"rerank": 60}, {"expand": 3, "rerank": 60}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"expand": 5},
+        {"rerank": 60},
+        {"expand": 3, "rerank": 60},
+        {"expand": 3, "alpha": 0, "rerank": 60, "k1": 20, "k2": 6, "trust": 0.3},
+    ],
+)
 def test_refined_answers_are_grouped_in_their_order(gallery: Gallery, options: dict[str, Any]) -> None:
     catalogue = Catalogue(drawn(400, 7), seed=7)
     catalogue.put_into(gallery)

@@ -165,7 +165,7 @@ MISTAKES = {
         ["{table}", "-g", "{gallery}", "--rerank", "9", "--metric", "deep=cityblock"],
         "cosine",
     ),
-    "k1 without re-ranking": (["{table}", "-g", "{gallery}", "--k1", "9"], "k1 is a parameter of re-ranking"),
+    "k1 without re-ranking": (["{table}", "-g", "{gallery}", "--k1", "9"], "k1 is a parameter of rerank"),
     "no such index": (["{table}", "-g", "{gallery}", "--index", "hnws"], "did you mean 'hnsw'?"),
     "class heads of a gallery": (["{table}", "-g", "{gallery}", "--protocol", "classes"], "give it with --model"),
     "re-ranked words": (["{table}", "-g", "{gallery}", "--protocol", "words", "--rerank", "9"], "no photos as queries"),

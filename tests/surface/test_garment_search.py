@@ -19,7 +19,7 @@ from lookalike.cli import main
 from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, UsageError
 from lookalike.finding import finder as finder_module
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
-from lookalike.gallery.request import AUTO, WHOLE
+from lookalike.gallery.garment_option import AUTO, WHOLE
 from lookalike.kinds import KINDS
 from lookalike.render.captions import garment_line
 from lookalike.server.app import create_app

@@ -103,6 +103,18 @@ def test_several_examples_get_the_same_answer_by_all_doors(
     assert not {"green-0", "blue-0", "blue-2"} & {match["id"] for match in there["matches"]}
 
 
+def test_parameters_of_a_second_look_that_is_not_asked_for_are_refused(shop: Shop, client: TestClient) -> None:
+    for given in ({"k1": 5}, {"k2": 1, "rerank": 0}, {"trust": 0.5, "expand": 3}, {"alpha": 0, "rerank": 5}):
+        name, option = next(iter(given)), "expand" if "alpha" in given else "rerank"
+        wanted = f"{name} is a parameter of {option}; give {option} as well"
+        assert refused(client.post("/v1/search", json={"id": "red-2", **given}), "bad_request")["message"] == wanted
+        form = {"id": (None, "red-2"), **{part: (None, str(value)) for part, value in given.items()}}
+        assert refused(client.post("/v1/search", files=form), "bad_request")["message"] == wanted
+    refused(client.post("/v1/search", json={"id": "red-2", "rerank": 5, "k2": 1001}), "invalid")
+    refused(client.post("/v1/search", json={"id": "red-2", "expand": 5, "alpha": 1001}), "invalid")
+    assert ids(client.post("/v1/search", json={"id": "red-2", "k1": None, "alpha": None}))
+
+
 def test_a_mean_lies_between_and_a_counter_example_pushes_away(client: TestClient) -> None:
     def score(found: str, **question: Any) -> float:
         answer = client.post("/v1/search", json={"k": 12, **question}).json()

@@ -23,6 +23,10 @@ QUESTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
     "box": ({"box": lookalike.Box(8, 10, 40, 50)}, ["--box", "8,10,40,50"]),
     "metric": ({"metrics": {"deep": "cityblock"}}, ["--metric", "deep=cityblock"]),
     "refined": ({"expand": 2, "rerank": 6, "k": 4}, ["--expand", "2", "--rerank", "6", "-k", "4"]),
+    "refined with parameters": (
+        {"expand": 3, "alpha": 0.5, "rerank": 9, "k1": 4, "k2": 2, "trust": 0.25},
+        ["--expand", "3", "--alpha", "0.5", "--rerank", "9", "--k1", "4", "--k2", "2", "--trust", "0.25"],
+    ),
     "page": ({"k": 3, "offset": 2}, ["-k", "3", "--offset", "2"]),
     "index": ({"index": "ivf", "probes": 2}, ["--index", "ivf", "--probes", "2"]),
 }

@@ -56,7 +56,7 @@ def photos(seed: int, count: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize(("k1", "k2", "trust"), [(6, 3, 0.3), (5, 1, 0.0), (20, 6, 0.3), (3, 2, 1.0)])
+@pytest.mark.parametrize(("k1", "k2", "trust"), [(6, 3, 0.3), (5, 1, 0.0), (20, 6, 0.3), (3, 2, 1.0), (8, 20, 0.5)])
 def test_the_matrix_form_is_the_papers(seed: int, k1: int, k2: int, trust: float) -> None:
     rows = photos(seed, 25)
     similarity = rows @ rows.T

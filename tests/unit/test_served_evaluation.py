@@ -14,7 +14,6 @@ from lookalike.evaluation.ranking import RetrievalResult, evaluate_rows
 from lookalike.evaluation.served import SearchOptions, evaluate_served, search_options
 from lookalike.evaluation.task import Task, grades_task, product_task, sides_task
 from lookalike.retrieval.k_reciprocal import reciprocal_scores
-from lookalike.retrieval.refinement import Refinement
 from lookalike.spaces import Space
 from lookalike.types import Float32, Item
 
@@ -100,13 +99,14 @@ def joined() -> Float32:
     return np.concatenate(parts, axis=1)
 
 
-@pytest.mark.parametrize("refinement", [Refinement(), Refinement(k1=5, k2=2, trust=0.3)])
-def test_the_best_matches_are_re_ranked_and_the_others_follow(refinement: Refinement) -> None:
+@pytest.mark.parametrize("given", [{}, {"k1": 5, "k2": 2, "trust": 0.3}])
+def test_the_best_matches_are_re_ranked_and_the_others_follow(given: dict[str, float]) -> None:
     """Queries outside of the gallery: the 12 best by shared neighbours, with the same settings."""
     task = TASKS["sides"]
     rows = joined()
     gallery = [place for place in task.gallery.tolist() if not EMBEDDED.absent[place]]
-    found = served(task, rerank=12, refinement=refinement)
+    found = served(task, rerank=12, **given)
+    k1, k2, trust = (given.get(name, usual) for name, usual in (("k1", 10), ("k2", 3), ("trust", 0.9)))
     for at, query in enumerate(task.queries.tolist()):
         scores = rows[gallery] @ rows[query]
         order = np.argsort(-scores, kind="stable")
@@ -114,9 +114,9 @@ def test_the_best_matches_are_re_ranked_and_the_others_follow(refinement: Refine
         together = rows[[query, *first]]
         refined = reciprocal_scores(
             (together @ together.T).astype(np.float32),
-            neighbours=refinement.k1,
-            expansion=refinement.k2,
-            trust=refinement.trust,
+            neighbours=int(k1),
+            expansion=int(k2),
+            trust=trust,
         )
         best = [first[place] for place in np.argsort(-refined, kind="stable")]
         assert found.answers[at].tolist() == best[:10]
@@ -127,8 +127,8 @@ def test_the_best_matches_are_re_ranked_and_the_others_follow(refinement: Refine
 
 def test_the_query_is_expanded_by_its_neighbours_with_alpha() -> None:
     task = TASKS["sides"]
-    plain, mean = served(task).figures(), served(task, expand=3, refinement=Refinement(alpha=0.0)).figures()
-    none = served(task, expand=3, refinement=Refinement(alpha=400.0)).figures()  # cosines below 1 have no weight
+    plain, mean = served(task).figures(), served(task, expand=3, alpha=0.0).figures()
+    none = served(task, expand=3, alpha=400.0).figures()  # cosines below 1 have no weight
     assert none == pytest.approx(plain, abs=1e-9)
     assert mean != plain
 
@@ -174,11 +174,11 @@ def test_options_are_checked_before_anything_is_embedded() -> None:
     nothing = dict.fromkeys(("k", "index", "probes", "group", "alpha", "k1", "k2", "trust"), None)
     assert search_options(expand=0, rerank=0, **nothing) is None
     wrong = {
-        "k1 is a parameter of re-ranking": {"k1": 5},
-        "alpha is a parameter of query expansion": {"alpha": 1.0, "rerank": 10},
-        "k2 must be at least 1": {"k2": 0, "rerank": 10},
+        "k1 is a parameter of rerank": {"k1": 5},
+        "alpha is a parameter of expand": {"alpha": 1.0, "rerank": 10},
+        "k2 must be between 1 and 1,000": {"k2": 0, "rerank": 10},
         "trust must be a number from 0 to 1": {"trust": 1.5, "rerank": 10},
-        "alpha must be a number of at least 0": {"alpha": -1.0, "expand": 3},
+        "alpha must be a number from 0 to 1,000": {"alpha": -1.0, "expand": 3},
         "rerank must be between 0 and 1,000": {"rerank": 5000},
         "k must be at least 1": {"k": 0},
         "did you mean 'hnsw'": {"index": "hnws"},

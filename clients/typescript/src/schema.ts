@@ -1630,10 +1630,30 @@ export interface components {
              */
             expand?: number | null;
             /**
+             * Alpha
+             * @description Exponent of the scores in query expansion; only if given.
+             */
+            alpha?: number | null;
+            /**
              * Rerank
              * @description Number of re-ranked matches; only if given.
              */
             rerank?: number | null;
+            /**
+             * K1
+             * @description Size of a neighbourhood in re-ranking; only if given.
+             */
+            k1?: number | null;
+            /**
+             * K2
+             * @description Number of averaged neighbourhoods; only if given.
+             */
+            k2?: number | null;
+            /**
+             * Trust
+             * @description Share of the similarity in re-ranking; only if given.
+             */
+            trust?: number | null;
             /**
              * Min Relevance
              * @description Least relevance; only if given.
@@ -2100,10 +2120,30 @@ export interface components {
              */
             expand?: number;
             /**
+             * Alpha
+             * @description Exponent of the scores that `expand` weighs items by; 0 is their plain mean, and 3 if it is not given.
+             */
+            alpha?: number | null;
+            /**
              * Rerank
              * @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics. The default is 0.
              */
             rerank?: number;
+            /**
+             * K1
+             * @description Size of a neighbourhood in `rerank`; 10 if it is not given.
+             */
+            k1?: number | null;
+            /**
+             * K2
+             * @description Number of photos whose neighbourhoods `rerank` averages; 3 if it is not given.
+             */
+            k2?: number | null;
+            /**
+             * Trust
+             * @description Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; 0.9 if it is not given.
+             */
+            trust?: number | null;
             /**
              * Metrics
              * @description Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item.
@@ -2292,8 +2332,16 @@ export interface components {
             probes?: number;
             /** @description Query expansion: number of nearest items to add to the query for a second search. Not with metrics. The default is 0. */
             expand?: number;
+            /** @description Exponent of the scores that `expand` weighs items by; 0 is their plain mean, and 3 if it is not given. */
+            alpha?: number;
             /** @description Re-ranking: number of best matches to sort by shared neighbours. Not with metrics. The default is 0. */
             rerank?: number;
+            /** @description Size of a neighbourhood in `rerank`; 10 if it is not given. */
+            k1?: number;
+            /** @description Number of photos whose neighbourhoods `rerank` averages; 3 if it is not given. */
+            k2?: number;
+            /** @description Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; 0.9 if it is not given. */
+            trust?: number;
             /** @description Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item. As JSON. */
             metrics?: {
                 [key: string]: string;

@@ -11,6 +11,9 @@ import typer
 from lookalike.cli.console import say, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import (
+    K1,
+    K2,
+    Alpha,
     Apart,
     Boxes,
     Columns,
@@ -20,6 +23,7 @@ from lookalike.cli.options import (
     Metrics,
     Photos,
     Runtime,
+    Trust,
     Unknown,
     Weights,
     Where,
@@ -98,26 +102,13 @@ def evaluate(
         int,
         typer.Option("--expand", metavar="N", help="Search as it is served: query expansion, as of lookalike search."),
     ] = 0,
-    alpha: Annotated[
-        float | None,
-        typer.Option("--alpha", metavar="A", help="Exponent of the scores in query expansion; 0 is the plain mean."),
-    ] = None,
+    alpha: Alpha = None,
     rerank: Annotated[
         int, typer.Option("--rerank", metavar="N", help="Search as it is served: re-ranking, as of lookalike search.")
     ] = 0,
-    k1: Annotated[int | None, typer.Option("--k1", metavar="N", help="Size of a neighbourhood in re-ranking.")] = None,
-    k2: Annotated[
-        int | None,
-        typer.Option("--k2", metavar="N", help="Number of photos whose neighbourhoods are averaged in re-ranking."),
-    ] = None,
-    trust: Annotated[
-        float | None,
-        typer.Option(
-            "--trust",
-            metavar="T",
-            help="Share of the similarity itself in re-ranking, from 0 to 1 (lambda in its paper).",
-        ),
-    ] = None,
+    k1: K1 = None,
+    k2: K2 = None,
+    trust: Trust = None,
     group: Annotated[
         str | None,
         typer.Option("--group", metavar="product", help="Search as it is served: products, each by its best photo."),

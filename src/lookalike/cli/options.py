@@ -75,6 +75,23 @@ Metrics = Annotated[
     list[str] | None,
     typer.Option("--metric", metavar="SPACE=NAME", help="Metric of SciPy's cdist for a space; may be repeated."),
 ]
+Alpha = Annotated[
+    float | None,
+    typer.Option("--alpha", metavar="A", help="Exponent of the scores in --expand; 0 is the plain mean. [default: 3]"),
+]
+K1 = Annotated[int | None, typer.Option("--k1", metavar="N", help="Size of a neighbourhood in --rerank. [default: 10]")]
+K2 = Annotated[
+    int | None,
+    typer.Option("--k2", metavar="N", help="Number of photos whose neighbourhoods --rerank averages. [default: 3]"),
+]
+Trust = Annotated[
+    float | None,
+    typer.Option(
+        "--trust",
+        metavar="T",
+        help="Share of the similarity itself in --rerank, from 0 to 1 (lambda in its paper). [default: 0.9]",
+    ),
+]
 Apart = Annotated[
     list[str] | None,
     typer.Option(

@@ -11,6 +11,9 @@ import typer
 from lookalike.cli.answer_table import present
 from lookalike.cli.console import say, write_json
 from lookalike.cli.options import (
+    K1,
+    K2,
+    Alpha,
     Device,
     FinderFile,
     Gallery,
@@ -19,6 +22,7 @@ from lookalike.cli.options import (
     Models,
     Runtime,
     Strong,
+    Trust,
     Weights,
     Where,
     numbers,
@@ -103,10 +107,14 @@ def search(
             help="Query expansion: number of nearest items to add to the query for a second search.",
         ),
     ] = 0,
+    alpha: Alpha = None,
     rerank: Annotated[
         int,
         typer.Option("--rerank", metavar="N", help="Re-ranking: number of best matches to sort by shared neighbours."),
     ] = 0,
+    k1: K1 = None,
+    k2: K2 = None,
+    trust: Trust = None,
     min_relevance: Annotated[
         float | None,
         typer.Option(
@@ -201,7 +209,11 @@ def search(
         index=index,
         probes=probes,
         expand=expand,
+        alpha=alpha,
         rerank=rerank,
+        k1=k1,
+        k2=k2,
+        trust=trust,
         min_relevance=min_relevance,
         same_kind=same_kind,
         group=group,

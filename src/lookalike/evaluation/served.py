@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -38,7 +38,10 @@ class SearchOptions:
         expand: Number of nearest items to add to the query for a second search; 0 is none.
         rerank: Number of best matches to sort by shared neighbours; 0 is none.
         group: `product` ranks products by their best photo; None ranks photos.
-        refinement: Parameters of `expand` and `rerank`.
+        alpha: Exponent of the scores in `expand`; None is that of a search.
+        k1: Size of a neighbourhood in `rerank`; None is that of a search.
+        k2: Number of photos whose neighbourhoods `rerank` averages; None is that of a search.
+        trust: Share of the similarity itself in `rerank`; None is that of a search.
 
     Raises:
         UsageError: A value is out of range.
@@ -51,7 +54,10 @@ class SearchOptions:
     expand: int = 0
     rerank: int = 0
     group: str | None = None
-    refinement: Refinement = field(default_factory=Refinement)
+    alpha: float | None = None
+    k1: int | None = None
+    k2: int | None = None
+    trust: float | None = None
 
     def __post_init__(self) -> None:
         self.request()
@@ -64,20 +70,24 @@ class SearchOptions:
             index=self.index,
             probes=self.probes,
             expand=self.expand,
+            alpha=self.alpha,
             rerank=self.rerank,
+            k1=self.k1,
+            k2=self.k2,
+            trust=self.trust,
             group=self.group,
         )
 
     def to_json(self) -> dict[str, JSON]:
         """Return the options that are not left out, for a report."""
         found: dict[str, JSON] = {"index": self.index, "k": self.k}
+        used = Refinement.of(self.request())
         if self.probes is not None:
             found["probes"] = self.probes
         if self.expand:
-            found |= {"expand": self.expand, "alpha": self.refinement.alpha}
+            found |= {"expand": self.expand, "alpha": used.alpha}
         if self.rerank:
-            kept = self.refinement
-            found |= {"rerank": self.rerank, "k1": kept.k1, "k2": kept.k2, "trust": kept.trust}
+            found |= {"rerank": self.rerank, "k1": used.k1, "k2": used.k2, "trust": used.trust}
         if self.group is not None:
             found["group"] = self.group
         return found
@@ -102,23 +112,20 @@ def search_options(
         UsageError: A value is out of range, or a parameter is given without what it belongs to.
         UnknownNameError: There is no such index.
     """
-    parameters = {"k1": k1, "k2": k2, "trust": trust}
-    given = [name for name, value in parameters.items() if value is not None]
-    if given and not rerank:
-        raise UsageError(f"{given[0]} is a parameter of re-ranking; give rerank, the number of matches, as well")
-    if alpha is not None and not expand:
-        raise UsageError("alpha is a parameter of query expansion; give expand, the number of nearest items, as well")
-    if k is None and index is None and probes is None and group is None and not expand and not rerank:
-        return None
-    options = SearchOptions(index or "auto", probes, 10 if k is None else k, expand, rerank, group)
-    usual = options.refinement
-    refinement = Refinement(
-        k1=usual.k1 if k1 is None else k1,
-        k2=usual.k2 if k2 is None else k2,
-        trust=usual.trust if trust is None else trust,
-        alpha=usual.alpha if alpha is None else alpha,
+    options = SearchOptions(
+        index=index or "auto",
+        probes=probes,
+        k=10 if k is None else k,
+        expand=expand,
+        alpha=alpha,
+        rerank=rerank,
+        k1=k1,
+        k2=k2,
+        trust=trust,
+        group=group,
     )
-    return replace(options, refinement=refinement)
+    given = any(option is not None for option in (k, index, probes, group)) or expand or rerank
+    return options if given else None
 
 
 def check_search(protocol: Protocol, search: SearchOptions | None, *, metrics: Mapping[str, str] | None) -> None:
@@ -185,7 +192,7 @@ def evaluate_served(
                 if not absent[query]:
                     vectors = {name: rows[name][query][np.newaxis] for name in used}
                     is_item = bool((task.gallery == query).any())
-                    ranking = whole_ranking(gallery, vectors, request, options.refinement, is_item=is_item)
+                    ranking = whole_ranking(gallery, vectors, request, is_item=is_item)
                     places = _answers(ranking, columns, silent[at])
                     found = columns.of(ranking.rows[places])
                     scores[at, : len(found)] = ranking.neighbours.scores[0, places]
@@ -221,14 +228,13 @@ def whole_ranking(
     gallery: LocalGallery,
     vectors: Mapping[str, Float32],
     request: ResolvedRequest,
-    refinement: Refinement,
     *,
     is_item: bool,
 ) -> Ranking:
     """Rank the whole gallery for a query: the answer of a search, and what its next pages would have."""
     first = deep(request, beside=int(is_item))
     first = replace(first, k=max(first.k, first.rerank))
-    ranking = ranking_of(gallery, vectors, first, is_item=is_item, text=None, refinement=refinement)
+    ranking = ranking_of(gallery, vectors, first, is_item=is_item, text=None)
     while not ranking.is_complete:
         ranking.deepen()
     return ranking

@@ -2,36 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Annotated, Any, Final, get_type_hints
 
-from lookalike.errors import UnknownNameError, UsageError
+from lookalike.errors import UsageError
+from lookalike.gallery.garment_option import checked_garment
 from lookalike.gallery.ranking_choice import RANKINGS, check_ranking
-from lookalike.gallery.request_checks import PRODUCT, check_choice, check_group, check_share, whole_number
+from lookalike.gallery.refinement_option import LARGEST_ALPHA, MOST_REFINED, check_parameters
+from lookalike.gallery.request_checks import PRODUCT, check_choice, check_group, check_number, check_share, whole_number
 from lookalike.gallery.request_option import Option
 from lookalike.gallery.sort_keys import check_boost, check_sort
 from lookalike.index import INDEXES, checked_metric
-from lookalike.kinds import KINDS
 from lookalike.spaces import Space, resolve_names, resolve_weights
 from lookalike.types import Box
 
 PAGED_DEPTH: Final = 2000
 """Depth of a paged search: every page is cut from the same list of this many matches."""
 
-MOST_REFINED: Final = 1000
-"""Largest `expand` and `rerank`: re-ranking grows with the square of the candidates; 1,000 take about a second."""
-
 INDEX_NAMES: Final = ("auto", *INDEXES)
 """Values of `SearchRequest.index`."""
-
-AUTO: Final = "auto"
-"""Value of `SearchRequest.garment`: the most prominent of several garments, else the whole photo."""
-
-WHOLE: Final = "whole"
-"""Value of `SearchRequest.garment`: the whole photo."""
 
 HYBRID: Final = "hybrid"
 """Value of `SearchRequest.text_search`: what the words mean and their letters, fused."""
@@ -44,12 +34,6 @@ FULL_TEXT: Final = "full_text"
 
 LONGEST_TEXT: Final = 256
 """Longest text of a search, in characters."""
-
-NUMBER: Final = re.compile(r"[1-9][0-9]{0,3}")
-"""Number of a garment, in `SearchRequest.garment`."""
-
-DEFAULT_GARMENT: Final = AUTO
-"""Garment of a search by one photo that gives neither a garment nor a box."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +74,12 @@ class SearchRequest:
             most=MOST_REFINED,
         ),
     ] = 0
+    alpha: Annotated[
+        float | None,
+        Option(
+            "Exponent of the scores that `expand` weighs items by; 0 is their plain mean, and 3 if it is not given."
+        ),
+    ] = None
     rerank: Annotated[
         int,
         Option(
@@ -98,6 +88,21 @@ class SearchRequest:
             most=MOST_REFINED,
         ),
     ] = 0
+    k1: Annotated[
+        int | None, Option("Size of a neighbourhood in `rerank`; 10 if it is not given.", least=1, most=MOST_REFINED)
+    ] = None
+    k2: Annotated[
+        int | None,
+        Option(
+            "Number of photos whose neighbourhoods `rerank` averages; 3 if it is not given.",
+            least=1,
+            most=MOST_REFINED,
+        ),
+    ] = None
+    trust: Annotated[
+        float | None,
+        Option("Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; 0.9 if it is not given."),
+    ] = None
     metrics: Annotated[
         Mapping[str, str] | None,
         Option("Metric of SciPy's cdist by space, such as cityblock. Only with a single photo or item."),
@@ -206,9 +211,10 @@ class SearchRequest:
     def __post_init__(self) -> None:
         self._check_types()
         if self.garment is not None:
-            self._check_garment(self.garment)
+            object.__setattr__(self, "garment", checked_garment(self.garment, box=self.box))
         if self.refines and self.metrics:
             raise UsageError("expand and rerank use the cosine; leave the metrics out")
+        check_parameters(self)
         self._check_text()
         check_sort(self.sort)
         check_boost(self.boost)
@@ -243,31 +249,15 @@ class SearchRequest:
         check_group(self.group)
         for name in ("index", "text_search", "ranking"):
             check_choice(name, getattr(self, name), OPTIONS[name].choices)
-        for name in ("min_relevance", "text_weight", "diversity"):
+        for name in ("min_relevance", "text_weight", "diversity", "trust"):
             check_share(name, getattr(self, name))
+        check_number("alpha", self.alpha, least=0, most=LARGEST_ALPHA)
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not (
             isinstance(self.metrics, Mapping) and all(isinstance(metric, str) for metric in self.metrics.values())
         ):
             raise UsageError(f"metrics must be a dict such as {{'deep': 'euclidean'}}, got {self.metrics!r:.200}")
-
-    def _check_garment(self, garment: object) -> None:
-        """Check a garment; make a number its text.
-
-        Raises:
-            UsageError: It goes with a box, or is neither text nor a whole number.
-            UnknownNameError: There is no such kind.
-        """
-        if isinstance(garment, Integral) and not isinstance(garment, bool):
-            garment = str(int(garment))
-            object.__setattr__(self, "garment", garment)
-        if not isinstance(garment, str):
-            raise UsageError(f"garment must be auto, whole, a kind or a number, got {garment!r:.200}")
-        if self.box is not None:
-            raise UsageError("a box and a garment both say what part of the photo to look at; leave one out")
-        if not NUMBER.fullmatch(garment) and garment not in (AUTO, WHOLE, *KINDS):
-            raise UnknownNameError("garment", garment, (AUTO, WHOLE, *KINDS, "1", "2", "3"))
 
     def _check_text(self) -> None:
         """Check the words and what goes with them.

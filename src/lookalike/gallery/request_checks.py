@@ -46,9 +46,18 @@ def check_share(name: str, share: object) -> None:
     Raises:
         UsageError: It is something else.
     """
-    is_share = isinstance(share, Real) and not isinstance(share, bool) and 0 <= float(share) <= 1
-    if share is not None and not is_share:
-        raise UsageError(f"{name} must be a number from 0 to 1, got {share!r:.200}")
+    check_number(name, share, least=0, most=1)
+
+
+def check_number(name: str, number: object, *, least: float, most: float) -> None:
+    """Check a number within limits; None is none.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    is_good = isinstance(number, Real) and not isinstance(number, bool) and least <= float(number) <= most
+    if number is not None and not is_good:
+        raise UsageError(f"{name} must be a number from {least:g} to {most:,g}, got {number!r:.200}")
 
 
 def check_choice(name: str, choice: object, choices: Sequence[str]) -> None:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lookalike.answers import GarmentChoice
 from lookalike.errors import NoFinderError, NoGarmentError
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
-from lookalike.gallery.request import AUTO, DEFAULT_GARMENT, WHOLE, SearchRequest
+from lookalike.gallery.garment_option import AUTO, DEFAULT_GARMENT, WHOLE
+from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples, name_of
 from lookalike.types import Box
 

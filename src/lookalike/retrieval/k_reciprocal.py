@@ -39,7 +39,11 @@ def reciprocal_scores(
     encoded = np.where(members, np.exp(similarity - 1), np.float32(0))
     encoded /= encoded.sum(axis=1, keepdims=True)
     if expansion > 1:
-        encoded = encoded[order[:, :expansion]].mean(axis=1)
+        # One neighbour of all photos at a time: all at once would take (M, k2, M) numbers.
+        summed = encoded[order[:, 0]]
+        for place in range(1, min(expansion, len(order))):
+            summed += encoded[order[:, place]]
+        encoded = summed / np.float32(min(expansion, len(order)))
     shared_part = np.minimum(encoded[0], encoded[1:]).sum(axis=1)
     jaccard = shared_part / (2 - shared_part)
     scores: Float32 = ((1 - trust) * jaccard + trust * similarity[0, 1:]).astype(np.float32)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from lookalike.gallery.request import PAGED_DEPTH
-from lookalike.retrieval.refinement import AS_SERVED, Refinement, search_refined
+from lookalike.retrieval.refinement import search_refined
 from lookalike.retrieval.scoring import unit_query
 from lookalike.spaces import concatenate, scaled_query
 from lookalike.types import Bool, Float32, FullText, Int64, Neighbours
@@ -117,7 +117,6 @@ def ranking_of(
     *,
     is_item: bool,
     text: TextQuery | None,
-    refinement: Refinement = AS_SERVED,
 ) -> Ranking:
     """Rank the rows of a gallery by a query.
 
@@ -127,7 +126,6 @@ def ranking_of(
         request: Request, whose `k` is the number of rows to rank at first.
         is_item: Whether the query is an item of the gallery.
         text: Words of the query; None without any.
-        refinement: Parameters of the expansion and the re-ranking.
     """
     ask: Ask
     if text is not None:
@@ -137,7 +135,7 @@ def ranking_of(
     elif request.refines:
 
         def ask(request: ResolvedRequest) -> tuple[Neighbours, None]:
-            return search_refined(gallery, vectors, request, is_item=is_item, refinement=refinement), None
+            return search_refined(gallery, vectors, request, is_item=is_item), None
 
     else:
 

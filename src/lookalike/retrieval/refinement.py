@@ -5,14 +5,12 @@ Only the order changes. Scores stay the weighted mean of the cosines with the qu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lookalike.errors import UsageError
 from lookalike.retrieval.expansion import ALPHA, expand
 from lookalike.retrieval.k_reciprocal import EXPANSION, NEIGHBOURS, TRUST, reciprocal_scores
 from lookalike.retrieval.scoring import scored, unit_query
@@ -21,21 +19,18 @@ from lookalike.types import Bool, Float32, Int64, Neighbours
 
 if TYPE_CHECKING:
     from lookalike.gallery.protocol import Gallery
-    from lookalike.gallery.request import ResolvedRequest
+    from lookalike.gallery.request import ResolvedRequest, SearchRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Refinement:
-    """Parameters of the refinement; the defaults are those of a search.
+    """Parameters of the refinement; the defaults are those of a search that gives none.
 
     Attributes:
         k1: Size of a neighbourhood in re-ranking, at least 1; see `reciprocal_scores`.
         k2: Number of nearest photos whose neighbourhoods are averaged, at least 1; 1 is none.
         trust: The paper's lambda of re-ranking, in [0, 1], share of the similarity itself.
         alpha: Exponent of the scores in query expansion, at least 0; 0 is the plain mean.
-
-    Raises:
-        UsageError: A value is out of range.
     """
 
     k1: int = NEIGHBOURS
@@ -43,18 +38,11 @@ class Refinement:
     trust: float = TRUST
     alpha: float = ALPHA
 
-    def __post_init__(self) -> None:
-        for name, number in (("k1", self.k1), ("k2", self.k2)):
-            if number < 1:
-                raise UsageError(f"{name} must be at least 1, got {number}")
-        if not 0 <= self.trust <= 1:
-            raise UsageError(f"trust must be a number from 0 to 1, got {self.trust}")
-        if not 0 <= self.alpha < math.inf:
-            raise UsageError(f"alpha must be a number of at least 0, got {self.alpha}")
-
-
-AS_SERVED: Final = Refinement()
-"""Parameters of every search."""
+    @classmethod
+    def of(cls, request: SearchRequest) -> Refinement:
+        """Return the parameters of a search."""
+        given = {name: getattr(request, name) for name in ("k1", "k2", "trust", "alpha")}
+        return cls(**{name: value for name, value in given.items() if value is not None})
 
 
 def search_refined(
@@ -63,7 +51,6 @@ def search_refined(
     request: ResolvedRequest,
     *,
     is_item: bool = False,
-    refinement: Refinement = AS_SERVED,
 ) -> Neighbours:
     """Search for one query, and refine the answer by its neighbours.
 
@@ -73,13 +60,12 @@ def search_refined(
         request: Resolved request without metrics; its filter applies to the neighbours too.
         is_item: Whether the query is an item of the gallery, which is not used as its own neighbour. The copy of a
             query photo in the gallery is used: that keeps the copy the first match.
-        refinement: Parameters.
 
     Returns:
         Neighbours in the refined order, with their scores with the query itself, and `refined`, the values that they
         are ordered by.
     """
-    k, weights = request.k, request.weights
+    k, weights, refinement = request.k, request.weights, Refinement.of(request)
     weighted = unit_query(query, weights)
     asked: Mapping[str, Float32] = weighted
     if request.expand:
@@ -111,7 +97,7 @@ def expanded(
     *,
     count: int,
     is_item: bool,
-    alpha: float = ALPHA,
+    alpha: float,
 ) -> dict[str, Float32]:
     """Sum a query and its nearest neighbours in each space; every space takes the same neighbours.
 
@@ -143,7 +129,7 @@ def reranked(
     *,
     weights: Mapping[str, float],
     spaces: Sequence[Space],
-    refinement: Refinement = AS_SERVED,
+    refinement: Refinement,
 ) -> Float32:
     """Score candidates by their k-reciprocal neighbours: (N,) float32, higher is better.
 

@@ -51,7 +51,11 @@ class Retriever(Resources):
         index: str = "auto",
         probes: int | None = None,
         expand: int = 0,
+        alpha: float | None = None,
         rerank: int = 0,
+        k1: int | None = None,
+        k2: int | None = None,
+        trust: float | None = None,
         min_relevance: float | None = None,
         same_kind: bool = False,
         group: str | None = None,
@@ -81,12 +85,17 @@ class Retriever(Resources):
             where: Filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: Part of the photo to search with.
             garment: Garment to search with: `auto` (the most prominent of several), `whole` (the whole photo), a kind
-                such as `dress`, or its number in the answer; None is `lookalike.gallery.request.DEFAULT_GARMENT`.
+                such as `dress`, or its number in the answer; None is
+                `lookalike.gallery.garment_option.DEFAULT_GARMENT`.
             metrics: Metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.
             probes: Number of lists that `kmeans` or `ivf` look into.
             expand: Number of nearest items to add to the query before a second search; 0 is none.
+            alpha: Exponent of the scores that `expand` weighs items by, from 0 (the plain mean) to 1,000; None is 3.
             rerank: Number of best matches to sort by shared neighbours; 0 is none. Scores remain those of the query.
+            k1: Size of a neighbourhood in `rerank`, from 1 to 1,000; None is 10.
+            k2: Number of photos whose neighbourhoods `rerank` averages, from 1 to 1,000; None is 3.
+            trust: Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; None is 0.9.
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
             same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
                 attribute `kind`.
@@ -120,7 +129,11 @@ class Retriever(Resources):
             index=index,
             probes=probes,
             expand=expand,
+            alpha=alpha,
             rerank=rerank,
+            k1=k1,
+            k2=k2,
+            trust=trust,
             min_relevance=min_relevance,
             same_kind=same_kind,
             group=group,

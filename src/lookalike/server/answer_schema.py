@@ -123,7 +123,11 @@ class QueryEcho(BaseModel):
         default=None, description="Learned ranking that ordered the matches, with its fingerprint; only with one."
     )
     expand: int | None = Field(default=None, description="Number of items for query expansion; only if given.")
+    alpha: float | None = Field(default=None, description="Exponent of the scores in query expansion; only if given.")
     rerank: int | None = Field(default=None, description="Number of re-ranked matches; only if given.")
+    k1: int | None = Field(default=None, description="Size of a neighbourhood in re-ranking; only if given.")
+    k2: int | None = Field(default=None, description="Number of averaged neighbourhoods; only if given.")
+    trust: float | None = Field(default=None, description="Share of the similarity in re-ranking; only if given.")
     min_relevance: float | None = Field(default=None, description="Least relevance; only if given.")
     interleaved: bool | None = Field(
         default=None, description="True if the answer was interleaved from two rankings: its scores are not in order."

@@ -10,7 +10,9 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from lookalike.gallery.request import AUTO, LONGEST_TEXT, NUMBER, OPTIONS, WHOLE, SearchRequest
+from lookalike.gallery.garment_option import AUTO, NUMBER, WHOLE
+from lookalike.gallery.refinement_option import LARGEST_ALPHA
+from lookalike.gallery.request import LONGEST_TEXT, OPTIONS, SearchRequest
 from lookalike.gallery.request_option import Option
 from lookalike.gallery.sort_keys import LARGEST_BOOST, LONGEST, MOST_BOOSTS
 from lookalike.kinds import KINDS
@@ -42,6 +44,8 @@ SHAPES: Final[dict[str, Any]] = {
     "boost": Annotated[dict[AttributeName, BoostWeight], Field(min_length=1, max_length=MOST_BOOSTS)],
     "text": Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, json_schema_extra={"format": "words"})],
     "text_weight": Annotated[float, Field(ge=0, le=1)],
+    "alpha": Annotated[float, Field(ge=0, le=LARGEST_ALPHA)],
+    "trust": Annotated[float, Field(ge=0, le=1)],
 }
 """Types of the options that are neither numbers nor choices."""
 
