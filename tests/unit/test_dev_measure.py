@@ -100,6 +100,18 @@ def test_products_without_a_second_photo_cannot_be_measured(photos: Split) -> No
         measured_splits([single], classes={}, tags={})
 
 
+def test_products_of_copies_are_refused_before_the_first_step(photos: Split, tmp_path: Path) -> None:
+    """Copies never query each other; a product with two different photos is enough."""
+    for number in range(0, 10, 2):
+        (tmp_path / f"{number + 1}.png").write_bytes((tmp_path / f"{number}.png").read_bytes())
+    split = Split(DataSettings("shop", grades=("product",)), photos.items)
+    with pytest.raises(ConfigError, match=r"\[\[data\]\] 0, shop: .*at least two different photos"):
+        measured_splits([split], classes={}, tags={})
+    Image.new("RGB", (40, 50), "green").save(tmp_path / "7.png")
+    [dev] = measured_splits([split], classes={}, tags={})
+    assert dev.metrics[0] == "hit_rate@1"
+
+
 def test_heads_are_measured_by_photo_and_by_class(photos: Split) -> None:
     """Photo 4 cannot be read and 9 is labelled wrongly: 8 of 10 are right; 4 of 5 of each kind, but k2 of one photo."""
     items = [*photos.items[:9], replace(photos.items[9], attributes={"kind": "k2"})]

@@ -5,12 +5,15 @@ It is decided, and refused, before the first step.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lookalike.errors import ConfigError, UsageError
+from lookalike.errors import ConfigError, PhotoError, UsageError
 from lookalike.evaluation.heads import head_metrics, tag_metrics
 from lookalike.evaluation.protocol import Protocol
+from lookalike.evaluation.task import Task
+from lookalike.images import read_bytes
 from lookalike.training.data.dataset import Split, unknown_of
 from lookalike.training.settings.run_settings import DataSettings
 
@@ -94,6 +97,8 @@ def measured_splits(
         if protocol is not None:
             try:
                 task = protocol.task(split.items, apart=split.settings.apart, unknown=unknown_of(split.settings))
+                if task.protocol == "product":
+                    check_photos_differ(split, protocol, task)
             except UsageError as error:
                 raise ConfigError(f"the dev measure of [[data]] {place}, {split.settings.source}: {error}") from None
             metrics = tuple(str(metric) for metric in task.metrics)
@@ -101,6 +106,33 @@ def measured_splits(
         tagged = {name: tags[name] for name in split.settings.tags if any(split.tags(name))}
         found.append(DevSplit(place, split, protocol, metrics, heads, tagged))
     return found
+
+
+def check_photos_differ(split: Split, protocol: Protocol, task: Task) -> None:
+    """Check that some product has photos of different bytes: copies never query each other.
+
+    Photos are read until there are two such photos, which the first product mostly has.
+
+    Args:
+        split: Dev split.
+        protocol: The protocol `product`.
+        task: Its task, made without the contents of photos.
+
+    Raises:
+        UsageError: All photos of each product are copies of one.
+    """
+    contents: dict[str, str] = {}
+    first: dict[int, str] = {}
+    for place in task.queries.tolist():
+        item, product = split.items[place], int(task.labels[0][place])
+        try:
+            content = hashlib.sha256(read_bytes(item, keep=False)).hexdigest()
+        except PhotoError:
+            continue  # the measure leaves it out
+        if first.setdefault(product, content) != content:
+            return
+        contents[item.id] = content
+    protocol.task(split.items, contents=contents, apart=split.settings.apart, unknown=unknown_of(split.settings))
 
 
 def protocol_of(data: DataSettings) -> Protocol | None:
