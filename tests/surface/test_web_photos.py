@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import lookalike
+from lookalike.remote import object_store
 
 COUNT = 30
 
@@ -35,6 +36,7 @@ class Site:
         times: When they changed, in days of November 2026.
         tells: Headers that it sends of `ETag` and `Last-Modified`.
         heads: Whether it answers HEAD requests; with a body, if it breaks the rules.
+        is_silent: Whether it lets HEAD requests wait.
         asked: Requests by method, and bytes of photos that were sent.
     """
 
@@ -45,6 +47,7 @@ class Site:
     tells: tuple[str, ...] = ("ETag", "Last-Modified")
     heads: bool = True
     breaks_rules: bool = False
+    is_silent: bool = False
     asked: Counter[str] = field(default_factory=Counter)
     address: str = ""
 
@@ -57,7 +60,7 @@ class Site:
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    served, lock = Site(), threading.Lock()
+    served, lock, released = Site(), threading.Lock(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -66,6 +69,12 @@ def site() -> Iterator[Site]:
             self.answer(served.photos.get(self.path, b""))
 
         def do_HEAD(self) -> None:
+            if served.is_silent:
+                with lock:
+                    served.asked["HEAD"] += 1
+                released.wait(30)
+                self.close_connection = True
+                return
             self.answer(served.photos.get(self.path, b"") if served.heads else b"")
 
         def answer(self, data: bytes) -> None:
@@ -96,6 +105,7 @@ def site() -> Iterator[Site]:
         served.address = f"http://127.0.0.1:{serving.server_port}"
         threading.Thread(target=serving.serve_forever, daemon=True).start()
         yield served
+        released.set()
         serving.shutdown()
 
 
@@ -156,6 +166,22 @@ def test_a_server_without_head_requests_is_read_as_before(site: Site, shop: look
     for _ in range(2):
         report = shop.index(feed)
         assert (report.unchanged, report.embedded, site.counts()[1]) == (COUNT, 0, COUNT)
+
+
+def test_a_server_that_lets_head_requests_wait_is_asked_once(
+    site: Site, shop: lookalike.Retriever, feed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By as many requests as are made at a time, and not by one for each photo."""
+    monkeypatch.setattr(object_store, "VALIDATORS_S", 0.5)
+    site.is_silent = True
+    site.counts()
+    with caplog.at_level("WARNING", logger="lookalike"):
+        report = shop.index(feed, workers=2)
+    assert (report.unchanged, report.embedded, report.skipped) == (COUNT, 0, [])
+    heads, gets, _ = site.counts()
+    assert heads == 2 and gets == COUNT
+    silence = "does not answer HEAD requests within 0.5 s; all of its photos are read in this run"
+    assert caplog.messages == [f"{site.address} {silence}"]
 
 
 def test_a_server_that_sends_a_body_to_head_requests_is_read(site: Site, shop: lookalike.Retriever, feed: Path) -> None:

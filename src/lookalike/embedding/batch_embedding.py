@@ -24,7 +24,8 @@ from lookalike.embedding.protocol import Embedder, Embeddings, GarmentFinder, Pr
 from lookalike.errors import PhotoError
 from lookalike.images import DEFAULT_LIMITS, Limits, open_image, read_bytes
 from lookalike.remote.addresses import is_address, reach_of, shown
-from lookalike.remote.object_store import CONNECTIONS, version
+from lookalike.remote.object_store import CONNECTIONS
+from lookalike.remote.versions import Versions
 from lookalike.types import Content, FileStamp, Item
 
 BATCH = 16
@@ -104,7 +105,7 @@ class _Line:
         known: Container[bytes] | None,
     ) -> None:
         self._embedder, self._seconds, self._batch, self._finder = embedder, seconds, batch, finder
-        self._known = known
+        self._known, self._versions = known, Versions()
         self._met: set[bytes] = set()
         decoders = workers or processors()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
@@ -130,7 +131,7 @@ class _Line:
         item, stored = work.item, work.file_stamp
         now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
         if now is None and is_address(item.location):
-            now = version(reach_of(item))
+            now = self._versions.of(reach_of(item))
             if stored is not None and now == (stored.size, stored.modified_ns):
                 return _Read(item, stored, perf_counter() - started)
         data = read_bytes(item, keep=False)

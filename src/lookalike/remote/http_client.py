@@ -65,6 +65,10 @@ class StatusError(Exception):
         return f"the server answers {self.status}"
 
 
+class SilentServerError(PhotoError):
+    """A server does not answer a HEAD request in time."""
+
+
 class PrivateAddressError(OSError):
     """The host is in a private network, and only public ones are allowed."""
 
@@ -161,6 +165,7 @@ def validators(reach: Reach, *, seconds: float) -> tuple[int, int] | None:
         None if the server does not tell them, or does not answer such requests as it should.
 
     Raises:
+        SilentServerError: The server does not answer in time.
         PhotoError: As for `read`.
 
     Source: RFC 9110, HTTP Semantics, section 8.8, Validator Fields.
@@ -279,6 +284,9 @@ async def _validators(reach: Reach, *, seconds: float) -> tuple[int, int] | None
         async with asyncio.timeout(seconds), _answer(reach, method="HEAD") as answer:
             told = [answer.headers.get(name, "") for name in VALIDATORS]
             length = answer.content_length
+    except TimeoutError:
+        reason = f"does not answer HEAD requests within {seconds:.3g} s"
+        raise SilentServerError(shown(reach.address.text), reason) from None
     except (StatusError, OSError, ClientError):
         return None  # what is wrong, or the photo, comes with the next request
     if length is None or not any(told):

@@ -119,6 +119,7 @@ def version(where: str | Reach, *, seconds: float = PHOTO_S) -> tuple[int, int] 
     See `status` and `http_client.validators`.
 
     Raises:
+        SilentServerError: The server on the web does not answer within `VALIDATORS_S`.
         PhotoError: The request fails.
         MissingExtraError: The library for such addresses is not installed.
     """
