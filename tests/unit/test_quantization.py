@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,8 @@ def test_the_command_says_what_int8_costs(shop: Path, tmp_path: Path, capsys: py
     kept, cosines = kept_neighbours(exact, coarse, 10), (exact * coarse).sum(axis=1)
     assert f"calibrated with 20 photos of {source}; on 20 others it keeps {kept:.1%} of the 10 nearest" in out
     assert f"mean cosine {cosines.mean():.4f}" in out
+    least = re.search(r"least cosine to the checkpoint's own embeddings: ([\d.]+)", out)
+    assert least is not None and float(least[1]) == pytest.approx(cosines.min(), abs=2e-6)  # of those others, too
     assert ("warning: int8 changes" in err) == (kept < 0.9)
 
 

@@ -57,8 +57,8 @@ def export_onnx(
         labels: Class heads whose probabilities the file gives beside the embedding.
 
     Returns:
-        Smallest cosine between the embeddings of the file and of PyTorch over the photos, and the largest difference
-        between their class probabilities; None without `labels`. The loss by `int8`; None without it.
+        Smallest cosine between the embeddings of the file and of PyTorch over the photos, of `int8` those that did not
+        calibrate it, and the largest difference between their class probabilities; None without `labels`. The loss by `int8`; None without it.
 
     Raises:
         UsageError: There are no photos, both `fp16` and `int8` are set, or `int8` without photos to calibrate with.
@@ -79,7 +79,8 @@ def export_onnx(
     if int8:
         assert calibrate is not None
         sample = sample_photos(open_catalogue(calibrate).items(), loaded.preprocessing, source=calibrate)
-        photos = sample.calibration[:PHOTOS]
+        held_out = sample.held_out()
+        photos = np.stack(held_out[:PHOTOS])
     else:
         photos = _photos(calibrate or "drawn", loaded.preprocessing)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def export_onnx(
         loss = None
         if sample is not None:
             original, made = made, quantized(made, sample.calibration)
-            loss = measure_loss(original, made, sample)
+            loss = measure_loss(original, made, sample, held_out)
         elif fp16:
             made = to_fp16(made)
         if fp16 or int8:

@@ -23,7 +23,7 @@ class Exported:
     Attributes:
         file: Path of the ONNX file.
         least_cosine: Smallest cosine between the embeddings of the file and of the checkpoint over the photos or
-            texts of the check, in [-1, 1]; None for a finder.
+            texts of the check, of int8 photos that it was not calibrated with, in [-1, 1]; None for a finder.
         largest_difference: For a finder, and for a model with labels: largest difference between the scores or
             class probabilities of the file and of the checkpoint, in [0, 1]; else None.
         loss: For int8: what it costs, on photos that it was not calibrated with; else None.

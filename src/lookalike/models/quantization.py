@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -83,6 +83,17 @@ class PhotoSample:
     others: list[Item]
     opened: Callable[[Item], Float32 | None]
     unreadable: int
+
+    def held_out(self) -> list[Float32]:
+        """Photos that calibrate nothing, (3, H, W) float32 each.
+
+        Raises:
+            UsageError: Too few of them can be read.
+        """
+        photos = [photo for photo in map(self.opened, self.others) if photo is not None]
+        if len(photos) < FEWEST // 2:
+            raise UsageError(f"int8 is measured on at least {FEWEST // 2} photos, and only {len(photos)} can be read")
+        return photos
 
 
 def sample_photos(items: Iterable[Item], preprocessing: Preprocessing, *, source: str) -> PhotoSample:
@@ -168,29 +179,26 @@ def quantized(file: Path, photos: Float32) -> Path:
     return quantized
 
 
-def measure_loss(original: Path, file: Path, sample: PhotoSample) -> QuantizationLoss:
+def measure_loss(original: Path, file: Path, sample: PhotoSample, photos: Sequence[Float32]) -> QuantizationLoss:
     """Measure what 8-bit integers cost, on the photos of a sample that calibrated nothing.
 
     Args:
         original: float32 ONNX file.
         file: Quantised file.
-        sample: Photos.
+        sample: Photos that calibrated the file.
+        photos: Those that did not, see `PhotoSample.held_out`.
 
     Raises:
-        UsageError: Too few of the photos can be read.
         LookalikeError: Fewer than `LEAST_KEPT` of the neighbours are kept, or embeddings are not finite.
     """
     sessions = [
         onnxruntime.InferenceSession(str(each), providers=["CPUExecutionProvider"]) for each in (original, file)
     ]
     rows: list[list[Float32]] = [[], []]
-    photos = [photo for photo in map(sample.opened, sample.others) if photo is not None]
     for start in range(0, len(photos), BATCH):
         batch = np.stack(photos[start : start + BATCH])
         for session, found in zip(sessions, rows, strict=True):
             found.append(session.run(["embedding"], {"photos": batch})[0])
-    if len(photos) < FEWEST // 2:
-        raise UsageError(f"int8 is measured on at least {FEWEST // 2} photos, and only {len(photos)} can be read")
     exact, coarse = (_unit(np.concatenate(found)) for found in rows)
     cosines = (exact * coarse).sum(axis=1)
     count = min(NEIGHBOURS, len(photos) - 1)
