@@ -58,7 +58,8 @@ def export_onnx(
 
     Returns:
         Smallest cosine between the embeddings of the file and of PyTorch over the photos, of `int8` those that did not
-        calibrate it, and the largest difference between their class probabilities; None without `labels`. The loss by `int8`; None without it.
+        calibrate it, and the largest difference between their class probabilities; None without `labels`. The loss by
+        `int8`; None without it.
 
     Raises:
         UsageError: There are no photos, both `fp16` and `int8` are set, or `int8` without photos to calibrate with.
