@@ -25,11 +25,12 @@ from lookalike.kinds import GENERAL, KINDS, TYPES, kind_of, type_of
 from lookalike.models.finder.checkpoint import load_finder
 from lookalike.models.finder.input_shape import input_shape
 from lookalike.training.finder.labelled_photos import LabelledPhoto, read_labelled
-from lookalike.training.finder.loop import FinderRun, train_finder
+from lookalike.training.finder.loop import FinderRun, _optimizer, train_finder
 from lookalike.training.finder.loss import Truth, assign, finder_loss
 from lookalike.training.finder.scenes import Scenes
 from lookalike.training.finder.settings import GarmentDataSettings, SceneSettings, load_finder_settings
 from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.schedule import rate_factor
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.train import train
 from lookalike.types import Box
@@ -339,12 +340,30 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(data: Path, chec
     assert first
 
 
+def test_a_run_may_be_made_longer(data: Path, checkpoint: Path, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(data / "run", tmp_path / "run"))
+    with pytest.raises(ConfigError, match=r"stage\.1\.steps makes 3 steps, and 4 are taken"):
+        train(data / "run.toml", resume=out, overrides=["stage.1.steps=3"])
+    with pytest.raises(ConfigError, match=r"stage\.0\.steps makes 3 steps of the 2 of a stage that has ended"):
+        train(data / "run.toml", resume=out, overrides=["stage.0.steps=3"])
+    state = RunFolder(out).read_state()
+    assert state is not None and state["done"] == 6
+    moments = [each["exp_avg"] for each in state["optimizer"]["state"].values()]
+    assert any(float(moment.abs().max()) > 0 for moment in moments)  # what the optimiser goes on with
+    train(data / "run.toml", resume=out, overrides=["stage.1.steps=7"])
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    factors = [entry["factor"] for entry in lines if "factor" in entry]
+    assert factors[6:] == [rate_factor(step, 7, warmup=0.05) for step in (4, 5, 6)]
+    [changed] = [entry["lengths"] for entry in lines if "lengths" in entry]
+    assert changed[0].startswith("stage.1.steps: 7 steps in place of 4")
+
+
 def test_a_resumed_run_knows_the_photos_that_were_left_out(data: Path, tmp_path: Path) -> None:
     settings, folder = load_finder_settings(data / "run.toml"), RunFolder(tmp_path / "run")
     folder.begin(settings)
     run = FinderRun(settings, base=data, folder=folder, report=lambda line: None)
     run._skip(run.train[0][0], "cut off")
-    run._save()
+    run._save(_optimizer(run.network, settings.stage[0], settings))
     again = FinderRun(settings, base=data, folder=folder, report=lambda line: None)
     assert again.skipped == run.skipped != {}
     folder.release()

@@ -35,6 +35,7 @@ from lookalike.models.text_encoder_file import FORMAT
 from lookalike.spaces import Space
 from lookalike.text.encoder import TextEncoder
 from lookalike.text.lexicon import lexicon
+from lookalike.training.run.schedule import rate_factor
 from lookalike.training.settings.presets import find_settings
 from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import measure_words
@@ -208,6 +209,12 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(shop: Path, tmp_
     assert [json.loads(line) for line in logs[0]] == [json.loads(line) for line in logs[1]]
     whole, again = ((tmp_path / name / "last.safetensors").read_bytes() for name in ("whole", "run"))
     assert whole == again
+    with pytest.raises(ConfigError, match="steps makes 7 steps, and 8 are taken"):
+        train(shop / "run.toml", overrides=[*short, "steps=7"], resume=tmp_path / "run")
+    train(shop / "run.toml", overrides=[*short, "steps=10"], resume=tmp_path / "whole")
+    entries = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").read_text().splitlines()]
+    longer = [entry["factor"] for entry in entries if entry["all_steps"] > 8 and "factor" in entry]
+    assert longer == [rate_factor(step, 10, warmup=0.05) for step in (8, 9)]
     copied = shutil.copytree(shop, tmp_path / "shop")
     train(copied / "run.toml", overrides=short, resume=tmp_path / "run")
     done = CliRunner().invoke(app, ["gallery", "set", "d001-1", "type=Dress", "-g", str(copied / "shop.gallery")])

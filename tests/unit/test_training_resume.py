@@ -19,7 +19,7 @@ from lookalike.errors import ConfigError
 from lookalike.training.data.data_record import FILE, DataRow, changes_since, write_record
 from lookalike.training.finder.settings import FinderSettings
 from lookalike.training.run import loop
-from lookalike.training.settings.limits import harmless_settings
+from lookalike.training.settings.limits import HARMLESS, marked_settings
 from lookalike.training.settings.run_settings import TrainingSettings
 from lookalike.training.text.settings import TextSettings
 
@@ -160,11 +160,11 @@ def test_a_run_is_resumed_with_the_same_data_elsewhere_and_other_harmless_settin
 
 
 def test_which_settings_a_resumed_run_may_change() -> None:
-    assert {*harmless_settings(TrainingSettings)} == {
+    assert {*marked_settings(TrainingSettings, HARMLESS)} == {
         *("data.*.source", "augmentation.backgrounds", "about", "device", "save_every", "unreadable", "workers"),
     }
-    assert {*harmless_settings(TextSettings)} == {"data.*.gallery", "about", "save_every"}
-    assert {*harmless_settings(FinderSettings)} == {
+    assert {*marked_settings(TextSettings, HARMLESS)} == {"data.*.gallery", "about", "save_every"}
+    assert {*marked_settings(FinderSettings, HARMLESS)} == {
         *("data.*.photos", "data.*.boxes", "data.*.classes", "about", "save_every"),
     }
 

@@ -38,6 +38,7 @@ from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
+from lookalike.training.run.run_lengths import changed_lengths
 from lookalike.training.run.schedule import rate_factor
 
 STATISTICS_PHOTOS = 128
@@ -138,7 +139,6 @@ class FinderRun:
             if self.done < begun + stage.steps or not self.done:
                 self._stage(stage, begun, progress, interruption)
             begun += stage.steps
-        self._save()
 
     def _stage(
         self, stage: FinderStageSettings, begun: int, progress: Callable[[int, int], None], interruption: Interruption
@@ -236,14 +236,15 @@ class FinderRun:
         state = self.average.module.state_dict()
         save_finder(path, state, settings=settings.network, name=settings.name, kinds=KINDS, pixels=settings.pixels)
 
-    def _save(self, optimizer: AdamW | None = None) -> None:
+    def _save(self, optimizer: AdamW) -> None:
         self.folder.save_state(
             {
                 "done": self.done,
+                "steps": [stage.steps for stage in self.settings.stage],
                 "best": self.best,
                 "network": self.network.state_dict(),
                 "average": self.average.module.state_dict(),
-                "optimizer": optimizer.state_dict() if optimizer else {},
+                "optimizer": optimizer.state_dict(),
                 "skipped": {photo: skip.reason for photo, skip in self.skipped.items()},
                 "log": self.folder.log_length(),
             }
@@ -253,9 +254,20 @@ class FinderRun:
         self.done, self.best = state["done"], state["best"]
         self.network.load_state_dict(state["network"])
         self.average.module.load_state_dict(state["average"])
-        self.saved_optimizer = state["optimizer"] or None
+        self.saved_optimizer = state["optimizer"]
         self.skipped.update({photo: Skip(photo, reason) for photo, reason in state["skipped"].items()})
         self.folder.cut_log(state["log"])
+        before = state["steps"]
+        changes = changed_lengths(
+            before,
+            [stage.steps for stage in self.settings.stage],
+            taken=[min(max(0, self.done - sum(before[:stage])), steps) for stage, steps in enumerate(before)],
+            setting="stage.{}.steps",
+            folder=self.folder.path,
+        )
+        self.folder.change_lengths(self.settings, changes, done=self.done)
+        for line in changes:
+            self.report(line)
 
     def _made_network(self, base: Path, state: Mapping[str, Any] | None) -> FinderNetwork:
         """Network with pretrained weights, or with the structure of a saved state."""

@@ -13,6 +13,7 @@ from lookalike.kinds import KINDS
 from lookalike.models.finder.network import FinderNetworkSettings
 from lookalike.training.settings.limits import (
     HARMLESS,
+    RUN_LENGTH,
     BatchSize,
     Count,
     CountFromOne,
@@ -120,7 +121,7 @@ class FinderStageSettings:
         pixels: Approximate number of pixels of an input.
     """
 
-    steps: CountFromOne
+    steps: Annotated[CountFromOne, RUN_LENGTH]
     learning_rate: LearningRate
     backbone_rate: LearningRate = 0.0
     freeze: tuple[Word, ...] = ()

@@ -30,6 +30,7 @@ from lookalike.training.run.loading import load_shards
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
 from lookalike.training.run.processes import any_process, share_statistics, start_processes
 from lookalike.training.run.run_folder import TEACHER, RunFolder
+from lookalike.training.run.run_lengths import changed_lengths
 from lookalike.training.run.run_log import RunLog, RunPosition
 from lookalike.training.run.schedule import PlateauTracker, rate_factor
 from lookalike.training.run.validation import Validation
@@ -185,7 +186,7 @@ class Run:
             self._save_state()
         while self.position.stage < len(stages):
             self._stage(self.position.stage, stages[self.position.stage], progress)
-            self.position.stage, self.position.step = self.position.stage + 1, 0
+            self.position.end_stage()
             self._measure()
         if self.position.measure_due:  # the run was stopped during the last measure
             self._measure()
@@ -200,10 +201,12 @@ class Run:
             if self.validation:
                 self.report(f"stage {number} trains nothing: all weights are frozen, and the losses have none; 0 steps")
             return
+        self.stepper = None  # that of the stage before was kept, since a resumed run may make its stage longer
+        self.accelerator.free_memory()
         self.stepper = self.stepper_of(stage)
-        if self.saved_optimizer is not None:
+        if self.saved_optimizer is not None and position.step:
             self.stepper.optimizer.load_state_dict(self.saved_optimizer)
-            self.saved_optimizer = None
+        self.saved_optimizer = None
         if position.measure_due:  # the run was stopped during the measure
             self._measure()
         if position.step == 0:
@@ -220,8 +223,6 @@ class Run:
             if any_process(self.interruption.asked, self.accelerator):
                 self._save_state()
                 raise Stopped(self.folder.path, position.all_steps)
-        self.stepper = None  # the next stage makes its own
-        self.accelerator.free_memory()
 
     def _step(
         self, stepper: OptimiserStepper, batches: Iterator[ShardOfBatch], stage: StageSettings, steps: int
@@ -291,9 +292,10 @@ class Run:
             {
                 "learner": self.learner.state_dict(),
                 "average": self.average.module.state_dict() if self.average else None,
-                "optimizer": self.stepper.optimizer.state_dict() if self.stepper else None,
+                "optimizer": self.stepper.optimizer.state_dict() if self.stepper else self.saved_optimizer,
                 "scaler": scaler.state_dict() if scaler else None,
                 "done": asdict(self.position),
+                "steps": self.steps,
                 "gains": asdict(self.plateau),
                 "skipped": self.unreadable.skipped,
                 "log": self.folder.log_length(),
@@ -312,6 +314,18 @@ class Run:
         self.unreadable.skipped.update(state["skipped"])
         if self.accelerator.is_main_process:
             self.folder.cut_log(state["log"])
+        self._change_lengths(state["steps"])
+
+    def _change_lengths(self, before: Sequence[int]) -> None:
+        """Go on with stages of other lengths than they were to have; the last one goes on if it is longer now."""
+        position, taken = self.position, [*self.position.ended, self.position.step]
+        changes = changed_lengths(before, self.steps, taken=taken, setting="stage.{}.epochs", folder=self.folder.path)
+        if changes and position.reopen_stage(before, self.steps):
+            self.plateau.go_on(early_stop=self.settings.early_stop)
+        if self.accelerator.is_main_process:
+            self.folder.change_lengths(self.settings, changes, done=position.all_steps)
+            for line in changes:
+                self.report(line)
 
     def _skip(self, item: Item, reason: str) -> None:
         if self.unreadable.note(item.photo, reason):

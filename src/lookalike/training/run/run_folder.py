@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from lookalike.catalogue.protocol import Skip
 from lookalike.errors import ConfigError, ModelError, TrainingError, short_reason
 from lookalike.models.weight_readers import read_plain
 from lookalike.storage.files import create_file, write_whole, written_whole
-from lookalike.training.settings.limits import harmless_settings
+from lookalike.training.settings.limits import HARMLESS, RUN_LENGTH, marked_settings
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -83,12 +83,12 @@ class RunFolder:
             self._hold()
             (self.path / TEACHER).unlink(missing_ok=True)  # of a run that was killed before its first step
             write_whole(self.path / ENVIRONMENT, json.dumps(environment(), indent=1).encode())
-            write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
+            self._write_settings(settings)
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
     def resume(self, settings: DataclassInstance) -> None:
-        """Lock the folder of a run to resume.
+        """Lock the folder of a run to resume; harmless settings, and the lengths of its stages, may differ.
 
         Raises:
             ConfigError: The folder holds no run, one with other settings, or is in use by another process.
@@ -97,13 +97,35 @@ class RunFolder:
         if not path.is_file():
             raise ConfigError(f"{self.path}: not a run folder ({SETTINGS} is missing)")
         then, now = json.loads(path.read_text(encoding="utf-8")), resolved(settings)
-        harmless = set(harmless_settings(type(settings)))
+        may_differ = {place for mark in (HARMLESS, RUN_LENGTH) for place in marked_settings(type(settings), mark)}
         found = _differences(then, now, where="")
-        if changed := [told for place, told in found if not _is_in(place, harmless)]:
+        if changed := [told for place, told in found if not _is_in(place, may_differ)]:
             raise ConfigError(
                 f"{self.path}: was made with other settings; resume with the same file and --set: {'; '.join(changed)}"
             )
         self._hold()
+
+    def change_lengths(self, settings: DataclassInstance, changes: Sequence[str], *, done: int) -> None:
+        """Record that stages of a resumed run have other lengths.
+
+        Args:
+            settings: The settings now.
+            changes: Lines that tell the changes; without any nothing is recorded.
+            done: Completed steps of the run.
+
+        Raises:
+            TrainingError: The folder cannot be written.
+        """
+        if not changes:
+            return
+        try:
+            self._write_settings(settings)
+            self.log({"all_steps": done, "lengths": list(changes)})
+        except OSError as error:
+            raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+
+    def _write_settings(self, settings: DataclassInstance) -> None:
+        write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
 
     def _hold(self) -> None:
         try:

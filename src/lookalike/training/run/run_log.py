@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
@@ -24,12 +24,36 @@ class RunPosition:
         step: Completed steps of the current stage.
         all_steps: Completed steps of all stages.
         measure_due: Whether the dev measure after these steps is still to be made.
+        ended: Steps of the stages that have ended.
     """
 
     stage: int = 0
     step: int = 0
     all_steps: int = 0
     measure_due: bool = False
+    ended: list[int] = field(default_factory=list)
+
+    def end_stage(self) -> None:
+        """Go to the next stage."""
+        self.ended.append(self.step)
+        self.stage, self.step = self.stage + 1, 0
+
+    def reopen_stage(self, before: Sequence[int], now: Sequence[int]) -> bool:
+        """Return to the last stage that took steps, if it has ended and has been made longer than it was.
+
+        Args:
+            before: Steps that each stage was to have.
+            now: Steps that each stage is to have.
+
+        Returns:
+            Whether there is such a stage.
+        """
+        last = max((stage for stage, steps in enumerate(self.ended) if steps), default=None)
+        if self.step or last is None or now[last] == before[last] or now[last] <= self.ended[last]:
+            return False
+        self.stage, self.step = last, self.ended[last]
+        del self.ended[last:]
+        return True
 
 
 class RunLog:
@@ -84,5 +108,6 @@ class RunLog:
         self.writer.add_scalar(name, value, self.position.all_steps)
 
     def _log(self, entry: Mapping[str, object]) -> None:
-        where = {name: value for name, value in asdict(self.position).items() if name != "measure_due"}
+        position = self.position
+        where = {"stage": position.stage, "step": position.step, "all_steps": position.all_steps}
         self.folder.log({**where, **entry})

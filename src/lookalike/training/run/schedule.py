@@ -44,6 +44,15 @@ class PlateauTracker:
         """Reset the count and the factor; the best figure of the run remains."""
         self.waited, self.drop = 0, 1.0
 
+    def go_on(self, *, early_stop: int) -> None:
+        """Reset the count of a stage that goes on after an early stop.
+
+        Args:
+            early_stop: Measures without improvement that end a stage; 0 if none do.
+        """
+        if 0 < early_stop <= self.waited:
+            self.waited = 0
+
     def note(self, figure: float, *, patience: int, factor: float) -> bool:
         """Record a dev figure.
 

@@ -50,16 +50,24 @@ class Harmless:
 HARMLESS: Final = Harmless()
 
 
-def harmless_settings(kind: Any, path: str = "") -> Iterator[str]:  # noqa: ANN401 - a dataclass
-    """Yield the marked settings of a dataclass and of those in it, such as `workers` and `data.*.source`."""
+@dataclass(frozen=True, slots=True)
+class RunLength:
+    """Mark of the length of a run or of a stage, which a resumed run may change; see `changed_lengths`."""
+
+
+RUN_LENGTH: Final = RunLength()
+
+
+def marked_settings(kind: Any, mark: Harmless | RunLength, path: str = "") -> Iterator[str]:  # noqa: ANN401 - a dataclass
+    """Yield the settings of a dataclass and of those in it that have a mark, such as `workers` and `data.*.source`."""
     for name, hint in typing.get_type_hints(kind, include_extras=True).items():
         bare, place = bare_type(hint), f"{path}{name}"
-        if HARMLESS in getattr(hint, "__metadata__", ()):
+        if mark in getattr(hint, "__metadata__", ()):
             yield place
         elif dataclasses.is_dataclass(bare):
-            yield from harmless_settings(bare, f"{place}.")
+            yield from marked_settings(bare, mark, f"{place}.")
         elif typing.get_origin(bare) is tuple and dataclasses.is_dataclass(typing.get_args(bare)[0]):
-            yield from harmless_settings(typing.get_args(bare)[0], f"{place}.*.")
+            yield from marked_settings(typing.get_args(bare)[0], mark, f"{place}.*.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.models.network import NetworkSettings
 from lookalike.training.settings.limits import (
     HARMLESS,
+    RUN_LENGTH,
     BatchSize,
     Count,
     CountFromOne,
@@ -124,7 +125,7 @@ class StageSettings:
         width: Input width of this stage, in pixels; 0 takes that of `[input]`.
     """
 
-    epochs: Annotated[float, Range(above=0, most=100_000)]
+    epochs: Annotated[float, Range(above=0, most=100_000), RUN_LENGTH]
     learning_rate: LearningRate
     backbone_rate: LearningRate = 0.0
     layer_decay: Annotated[float, Range(above=0, most=1)] = 1.0

@@ -24,6 +24,7 @@ from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
+from lookalike.training.run.run_lengths import changed_lengths
 from lookalike.training.run.schedule import rate_factor
 from lookalike.training.text.batches import TextBatches
 from lookalike.training.text.dev_words import figure_names, measure_words
@@ -185,6 +186,7 @@ class TextRun:
         self.folder.save_state(
             {
                 "done": self.done,
+                "steps": self.settings.steps,
                 "best": self.best,
                 "network": self.network.state_dict(),
                 "average": self.average.module.state_dict(),
@@ -199,6 +201,12 @@ class TextRun:
         self.average.module.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.folder.cut_log(state["log"])
+        changes = changed_lengths(
+            [state["steps"]], [self.settings.steps], taken=[self.done], setting="steps", folder=self.folder.path
+        )
+        self.folder.change_lengths(self.settings, changes, done=self.done)
+        for line in changes:
+            self.report(line)
 
 
 def _optimizer(network: TextNetwork, settings: TextSettings) -> AdamW:

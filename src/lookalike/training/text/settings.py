@@ -12,6 +12,7 @@ from lookalike.errors import ConfigError
 from lookalike.models.text.network import TextNetworkSettings
 from lookalike.training.settings.limits import (
     HARMLESS,
+    RUN_LENGTH,
     BatchSize,
     Count,
     CountFromOne,
@@ -107,7 +108,7 @@ class TextSettings:
     words: WordSettings = field(default_factory=WordSettings)
     about: Annotated[AboutSettings, HARMLESS] = field(default_factory=AboutSettings)
     seed: Seed = 0
-    steps: CountFromOne = 2000
+    steps: Annotated[CountFromOne, RUN_LENGTH] = 2000
     batch: BatchSize = 128
     photos: Annotated[int, Range(least=1, most=1_000_000)] = 1024
     titles: Fraction = 0.3
