@@ -2,6 +2,7 @@
 
     python bench/serve.py                         # all loads: about ten minutes on an idle machine
     python bench/serve.py --seconds 5 --soak 500  # a quick run
+    python bench/serve.py --processes 2           # of a server with two processes
 
 1. Embedder alone: decode and embed the photos in this process, without a server; the fastest of three ways.
 2. Full load: a closed loop of clients that send the next request after each answer. Full load and the embedder alone
@@ -228,21 +229,29 @@ class Alone:
         return done / took, cpu / done * 1000
 
 
+def with_children(process: int) -> list[int]:
+    """Return the process ids of a process and its child processes."""
+    return [process, *map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
+
+
 def resident_mib(process: int) -> float:
-    """Return the resident memory of a process, in MiB."""
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE / 2**20
+    """Return the resident memory of a process and its child processes, in MiB; shared pages count for each."""
+    return (
+        sum(int(Path(f"/proc/{each}/statm").read_text().split()[1]) for each in with_children(process)) * PAGE / 2**20
+    )
 
 
 def processor_seconds(process: int) -> float:
-    """Return the processor time of a process, in seconds."""
-    told = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / TICK
+    """Return the processor time of a process and its child processes, in seconds."""
+    told = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in with_children(process)]
+    return sum(int(each[11]) + int(each[12]) for each in told) / TICK
 
 
 @contextlib.contextmanager
-def served(gallery: Path) -> Iterator[tuple[int, int]]:
-    """Run `lookalike serve` in a process; yields its process id and its port."""
+def served(gallery: Path, processes: int) -> Iterator[tuple[int, int]]:
+    """Run `lookalike serve`; yields its process id and its port."""
     command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", "0"]
+    command += ["--processes", str(processes)]
     with tempfile.TemporaryFile("w+") as log, subprocess.Popen(command, stderr=log, text=True) as process:
         try:
             for _ in range(600):
@@ -347,13 +356,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0, help="duration of each load")
     parser.add_argument("--soak", type=int, default=20_000, help="requests of the soak")
+    parser.add_argument("--processes", type=int, default=1, help="processes of the server")
     parser.add_argument("--photos", type=Path, help="folder of JPEG query photos, instead of drawn ones")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         gallery, photos = shop_of(Path(folder))
         if given.photos:
             photos = [path.read_bytes() for path in sorted(given.photos.rglob("*.jpg"))[:500]]
-        with served(gallery) as (process, port):
+        with served(gallery, given.processes) as (process, port):
             rows = asyncio.run(measure(process, port, photos, seconds=given.seconds, soak=given.soak))
     print("\n".join(rows))
 

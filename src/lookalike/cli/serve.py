@@ -6,6 +6,7 @@ import codecs
 import dataclasses
 import socket
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +14,16 @@ import typer
 
 from lookalike.cli.console import say
 from lookalike.cli.options import Device, FinderFile, Runtime
+from lookalike.cli.own_process import own
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lookalike.server.configuration import Configuration
+    from lookalike.server.context import AppContext
+    from lookalike.server.process import OpenServer
+    from lookalike.server.rates import Bucket, Rate
 
 BACKLOG = 1024
 
@@ -56,10 +61,23 @@ def serve(
     runtime: Runtime = "auto",
     device: Device = "auto",
     finder: FinderFile = None,
+    processes: Annotated[
+        int,
+        typer.Option("--processes", metavar="N", min=1, max=256, help="Processes that serve, which share the cores."),
+    ] = 1,
 ) -> None:
     """Serve galleries over HTTP: the API and a page."""
     options = Options(tuple(galleries or ()), config, keys, token_file, currency)
-    run(options.read, host=host, port=port, model=model, runtime=runtime, device=device, finder=finder)
+    run(
+        options.read,
+        host=host,
+        port=port,
+        model=model,
+        runtime=runtime,
+        device=device,
+        finder=finder,
+        processes=processes,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +134,7 @@ def run(
     runtime: str = "auto",
     device: str = "auto",
     finder: str | None = None,
+    processes: int = 1,
 ) -> None:
     """Serve galleries until SIGINT or SIGTERM.
 
@@ -127,22 +146,45 @@ def run(
         runtime: See `lookalike.open`.
         device: See `lookalike.open`.
         finder: See `lookalike.open`.
+        processes: Number of processes that serve; with several, `read` must be picklable.
 
     Raises:
+        UsageError: There can be only one process on this system.
         LookalikeError: A gallery or a model cannot be opened, or the address is in use.
     """
-    from lookalike.server.gallery_names import UNNAMED
-    from lookalike.server.run import hold_hang_ups, serve_app
+    from lookalike.server.run import HANG_UP, hold_hang_ups, serve_app
     from lookalike.server.startup import open_server
 
-    hold_hang_ups()
-    context = open_server(read, model=model, runtime=runtime, device=device, finder=finder, say=say)
+    open_it = partial(open_server, read, model=model, runtime=runtime, device=device, finder=finder)
+    shown = f"[{host}]" if ":" in host else host
+
+    def say_where(galleries: str, listening: socket.socket) -> None:
+        at = f"http://{shown}:{listening.getsockname()[1]}/"
+        say(f"Lookalike serves {galleries} at {at}{many} (Ctrl-C stops it)")
+
+    many = f" with {processes} processes" if processes > 1 else ""
+    if processes == 1:
+        hold_hang_ups()
+        context = open_it(say=say)
+        with listen(host, port) as listening:
+            say_where(context.described, listening)
+            serve_app(context, listening)
+        return
+    if HANG_UP is None:
+        raise UsageError("--processes needs Linux or macOS; here, start several servers behind a proxy")
+    from lookalike.server.supervisor import Supervisor
+
     with listen(host, port) as listening:
-        shown = f"[{host}]" if ":" in host else host
-        addresses = {name: gallery.opened.address for name, gallery in context.galleries.items()}
-        named = ", ".join(address if name == UNNAMED else f"{name} ({address})" for name, address in addresses.items())
-        say(f"Lookalike serves {named} at http://{shown}:{listening.getsockname()[1]}/ (Ctrl-C stops it)")
-        serve_app(context, listening)
+        supervisor = Supervisor(partial(open_as_command, open_it), listening, processes, say=say)
+        supervisor.run(lambda galleries: say_where(galleries, listening))
+
+
+def open_as_command(
+    open_server: OpenServer, *, say: Callable[[str], None], bucket: Callable[[str, Rate], Bucket]
+) -> AppContext:
+    """Open a server in a process that runs nothing else."""
+    own()
+    return open_server(say=say, bucket=bucket)
 
 
 def listen(host: str, port: int) -> socket.socket:

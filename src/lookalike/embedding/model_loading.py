@@ -37,6 +37,8 @@ CHECKPOINTS = (".safetensors", ".tar", ".pth")
 
 DEVICES: tuple[Device, ...] = ("auto", "cpu", "cuda")
 
+_processes = 1  # that share the processors
+
 
 def open_network(
     model: str | Path = "default", *, runtime: str = "auto", device: str = "auto", threads: int | None = None
@@ -104,6 +106,12 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
 
 
 def processors() -> int:
-    """Number of processors that this process may use."""
+    """Number of processors that this process may use: those of its affinity, or its share of them."""
     affinity: Any = getattr(os, "sched_getaffinity", None)  # not on all systems
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, (len(affinity(0)) if affinity else os.cpu_count() or 1) // _processes)
+
+
+def share_processors(processes: int) -> None:
+    """Note how many processes like this one share the processors."""
+    global _processes
+    _processes = processes

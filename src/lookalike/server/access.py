@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from lookalike.server.errors import ApiError
 from lookalike.server.keys import Key, KeyFile, digest
 from lookalike.server.photo_tickets import is_signed, make_ticket, name_in_ticket
-from lookalike.server.rates import Rate, TokenBucket
+from lookalike.server.rates import Bucket, Rate, TokenBucket
 from lookalike.server.web_origins import netloc_of
 
 ASK: Final = {"WWW-Authenticate": "Bearer"}
@@ -63,13 +63,21 @@ class Access:
         origins: Origins of all keys.
     """
 
-    def __init__(self, token: bytes | None, keys: KeyFile | None = None, *, before: Access | None = None) -> None:
+    def __init__(
+        self,
+        token: bytes | None,
+        keys: KeyFile | None = None,
+        *,
+        before: Access | None = None,
+        bucket: Callable[[str, Rate], Bucket] = lambda _, rate: TokenBucket(rate),
+    ) -> None:
         """Take the token and the keys.
 
         Args:
             token: Bearer token for writes.
             keys: Keys.
             before: State before a reload; keys whose rate has not changed go on with what was left of it.
+            bucket: Makes the bucket of a key, by its name and rate.
         """
         self.token, self.has_keys = token, keys is not None
         self._token_digest = None if token is None else digest(token)
@@ -79,12 +87,12 @@ class Access:
         self.origins = frozenset(origin for key in named.values() for origin in key.origins)
         self.writable = token is not None or any(key.write for key in named.values())
         known = {} if before is None else before._buckets
-        self._buckets: dict[str, TokenBucket] = {}  # one for each known key with a rate
+        self._buckets: dict[str, Bucket] = {}  # one for each known key with a rate
         for name, key in named.items():
             if key.rate:
                 rate = Rate.parse(key.rate)
                 same = name in known and known[name].rate == rate
-                self._buckets[name] = known[name] if same else TokenBucket(rate)
+                self._buckets[name] = known[name] if same else bucket(name, rate)
 
     def ticket_of(self, caller: Caller, gallery: str) -> tuple[str, int]:
         """Ticket of a caller for the photos of a gallery, and when it ends, in seconds since 1970.

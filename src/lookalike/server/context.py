@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Annotated, TypedDict
@@ -15,6 +15,7 @@ from lookalike.errors import LookalikeError
 from lookalike.server.access import ASK, Caller
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
+from lookalike.server.gallery_names import UNNAMED
 from lookalike.server.presentation import locations_to_hide
 from lookalike.server.settings import Settings
 from lookalike.server.shared_state import SharedState
@@ -52,7 +53,7 @@ class AppContext(SharedState):
 
     galleries: Mapping[str, GalleryContext] = field(default_factory=dict)
     files: tuple[str, ...] = ()
-    reload: Callable[[], Awaitable[ReloadReport]] | None = None
+    reload: Callable[[], Coroutine[None, None, ReloadReport]] | None = None
     parts: list[Callable[[Settings], Callable[[], None]]] = field(default_factory=list)
     ready: bool = False
 
@@ -60,6 +61,12 @@ class AppContext(SharedState):
     def default(self) -> GalleryContext:
         """The default gallery."""
         return next(iter(self.galleries.values()))
+
+    @property
+    def described(self) -> str:
+        """Names and addresses of the galleries, for the operator."""
+        addresses = {name: gallery.opened.address for name, gallery in self.galleries.items()}
+        return ", ".join(address if name == UNNAMED else f"{name} ({address})" for name, address in addresses.items())
 
     @contextmanager
     def using(self, name: str | None) -> Iterator[GalleryContext | None]:

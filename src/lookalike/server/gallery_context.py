@@ -266,7 +266,13 @@ class GalleryContext:
             self.opened.give_back()
 
     def wake_jobs(self) -> None:
-        """Fetch what was queued just now."""
+        """Fetch what was queued just now, in whichever process works on the queue."""
+        self.look_at_jobs()
+        if self.shared.siblings is not None:
+            self.shared.siblings.tell("fetch")
+
+    def look_at_jobs(self) -> None:
+        """Fetch what was queued just now, if this process works on the queue."""
         if self._jobs is not None:
             self._jobs.wake()
 

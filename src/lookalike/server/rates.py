@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from lookalike.errors import UsageError
 
@@ -38,8 +38,30 @@ class Rate:
         return cls(int(found[1]), SECONDS[found[2]])
 
 
-class TokenBucket:
+def level(rate: Rate, tokens: float, seconds: float) -> float:
+    """Tokens that a bucket has some seconds after it had others."""
+    return min(float(rate.requests), tokens + seconds * rate.requests / rate.seconds)
+
+
+class Bucket(Protocol):
     """Token bucket: as many requests at once as the rate has, which come back evenly; for use from one thread."""
+
+    @property
+    def rate(self) -> Rate:
+        """Its rate."""
+        ...
+
+    def take(self) -> float:
+        """Take a token.
+
+        Returns:
+            0, or the seconds until there is one again.
+        """
+        ...
+
+
+class TokenBucket:
+    """Token bucket in the memory of this process."""
 
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
@@ -52,10 +74,9 @@ class TokenBucket:
             0, or the seconds until there is one again.
         """
         now, rate = monotonic(), self.rate
-        per_second = rate.requests / rate.seconds
-        self._tokens = min(float(rate.requests), self._tokens + (now - self._filled) * per_second)
+        self._tokens = level(rate, self._tokens, now - self._filled)
         self._filled = now
         if self._tokens < 1:
-            return (1 - self._tokens) / per_second
+            return (1 - self._tokens) * rate.seconds / rate.requests
         self._tokens -= 1
         return 0.0

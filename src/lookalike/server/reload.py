@@ -22,6 +22,7 @@ from lookalike.server.context import AppContext, ReloadReport
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext, OpenGallery
 from lookalike.server.presentation import HIDDEN, redacted
+from lookalike.server.rates import Bucket, Rate
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels
 
@@ -62,6 +63,7 @@ class Reloader:
         read: Callable[[], Configuration],
         *,
         say: Callable[[str], None],
+        bucket: Callable[[str, Rate], Bucket],
     ) -> None:
         """Make a reloader.
 
@@ -70,8 +72,9 @@ class Reloader:
             models: Models of the server.
             read: Reads the configuration.
             say: Called with messages for the operator.
+            bucket: Makes the token bucket of a key, by its name and rate.
         """
-        self._context, self._models, self._read, self._say = context, models, read, say
+        self._context, self._models, self._read, self._say, self._bucket = context, models, read, say, bucket
         self._lock = asyncio.Lock()
         self._addresses: tuple[str, ...] = ()  # of the galleries that were read last
 
@@ -117,7 +120,7 @@ class Reloader:
                 name: GalleryContext(name, opened[address], context, self._models, settings)
                 for name, address in configuration.galleries.items()
             }
-            access = Access(configuration.token, configuration.keys, before=context.access)
+            access = Access(configuration.token, configuration.keys, before=context.access, bucket=self._bucket)
             for gallery in galleries.values():
                 gallery.open_queue(writable=access.writable)
                 if gallery.opened in new:

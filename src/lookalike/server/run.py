@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
@@ -46,14 +46,35 @@ class Server(uvicorn.Server):
         context: Context of the application.
     """
 
-    def __init__(self, config: uvicorn.Config, connection_limits: ConnectionLimits, context: AppContext) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        connection_limits: ConnectionLimits,
+        context: AppContext,
+        *,
+        serving: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make a server.
+
+        Args:
+            config: Configuration of uvicorn.
+            connection_limits: Open connections and their limits.
+            context: Context of the application.
+            serving: Called when connections are accepted.
+        """
         super().__init__(config)
-        self.connection_limits, self.context = connection_limits, context
+        self.connection_limits, self.context, self._serving = connection_limits, context, serving
         self._has_terminal = has_terminal()
         self._reload_wanted = False
         self._reloading: asyncio.Task[None] | None = None
         self._following: asyncio.Task[None] | None = None
         self._followed: object = ()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and accept connections."""
+        await super().startup(sockets)
+        if self.started:
+            self._serving()
 
     async def on_tick(self, counter: int) -> bool:
         """Enforce time limits of connections, and begin a reload that is wanted; called ten times a second."""
@@ -97,7 +118,7 @@ class Server(uvicorn.Server):
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         if HANG_UP is not None:
             before[HANG_UP] = signal.signal(HANG_UP, self.handle_hang_up)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP, signal.SIGINT, signal.SIGTERM})
         try:
             yield
         finally:
@@ -120,8 +141,13 @@ def hold_hang_ups() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
 
 
-def make_server(context: AppContext) -> Server:
-    """Configure uvicorn for an application context."""
+def make_server(context: AppContext, *, serving: Callable[[], None] = lambda: None) -> Server:
+    """Configure uvicorn for an application context.
+
+    Args:
+        context: Context of the application.
+        serving: Called when connections are accepted.
+    """
     settings = context.settings
     log_as_lines()
     connection_limits = ConnectionLimits(settings, context.metrics)
@@ -136,13 +162,19 @@ def make_server(context: AppContext) -> Server:
         lifespan="on",
         ws="none",
     )
-    return Server(config, connection_limits, context)
+    return Server(config, connection_limits, context, serving=serving)
 
 
-def serve_app(context: AppContext, listening: socket.socket) -> None:
-    """Serve on a listening socket until SIGINT or SIGTERM; requests under way are finished first."""
+def serve_app(context: AppContext, listening: socket.socket, *, serving: Callable[[], None] = lambda: None) -> None:
+    """Serve on a listening socket until SIGINT or SIGTERM; requests under way are finished first.
+
+    Args:
+        context: Context of the application.
+        listening: Listening socket.
+        serving: Called when connections are accepted.
+    """
     sys.setswitchinterval(SWITCH_S)
-    server = make_server(context)
+    server = make_server(context, serving=serving)
     # Objects loaded by now stay. A garbage collection over all of them takes some 40 ms, in which no request proceeds.
     gc.collect()
     gc.freeze()

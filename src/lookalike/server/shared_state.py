@@ -14,6 +14,7 @@ from lookalike.server.originals import DecodedPhotos
 from lookalike.server.photo_hosts import PhotoHostLimiter
 from lookalike.server.request_bodies import Intake
 from lookalike.server.settings import Settings
+from lookalike.server.siblings import Siblings
 from lookalike.server.thumbnails import Thumbnails
 from lookalike.server.usage_recorders import UsageRecorders
 
@@ -32,6 +33,7 @@ class SharedState:
         access: Token and keys.
         decoding: Memory budget for decoding photos, shared by all requests.
         private_locations: Paths and addresses that are redacted from errors.
+        siblings: The other processes of the server; None if this is its only one.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class SharedState:
     photo_hosts: PhotoHostLimiter = field(init=False)
     decoding: Budget = field(init=False)
     private_locations: Sequence[str] = ()
+    siblings: Siblings | None = None
 
     def __post_init__(self) -> None:
         settings = self.settings

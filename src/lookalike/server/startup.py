@@ -10,6 +10,7 @@ from lookalike.server.context import AppContext
 from lookalike.server.gallery_context import GalleryContext, OpenGallery
 from lookalike.server.gallery_names import UNNAMED
 from lookalike.server.keys import KeyFile
+from lookalike.server.rates import Bucket, Rate, TokenBucket
 from lookalike.server.reload import Reloader
 from lookalike.server.settings import Settings
 from lookalike.server.shared_models import SharedModels
@@ -59,6 +60,7 @@ def open_server(
     device: str = "auto",
     finder: str | None = None,
     say: Callable[[str], None] = lambda _: None,
+    bucket: Callable[[str, Rate], Bucket] = lambda _, rate: TokenBucket(rate),
 ) -> AppContext:
     """Open the galleries of a configuration, which a reload reads again.
 
@@ -69,13 +71,15 @@ def open_server(
         device: See `open_context`.
         finder: See `open_context`.
         say: See `open_context`.
+        bucket: Makes the token bucket of a key, by its name and rate.
 
     Raises:
         LookalikeError: As `open_context`, and those of `read`.
     """
     configuration = read()
     settings = configuration.settings
-    context = AppContext(settings, Access(configuration.token, configuration.keys), files=configuration.files)
+    access = Access(configuration.token, configuration.keys, bucket=bucket)
+    context = AppContext(settings, access, files=configuration.files)
     models = SharedModels(
         model=model,
         runtime=runtime,
@@ -99,5 +103,5 @@ def open_server(
         for each in opened.values():
             each.retire()
         raise
-    context.reload = Reloader(context, models, read, say=say).reload
+    context.reload = Reloader(context, models, read, say=say, bucket=bucket).reload
     return context

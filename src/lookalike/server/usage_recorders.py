@@ -54,6 +54,15 @@ class UsageRecorders:
         self._metrics.watch_drift(name, lambda: recorder.drift)
         return recorder
 
+    def write(self) -> None:
+        """Write the searches that wait now.
+
+        Raises:
+            LookalikeError: A file cannot be written.
+        """
+        for recorder in [*self._recorders.values()]:
+            recorder.write()
+
     def close_of(self, gallery: Gallery) -> None:
         """Write what waits for a gallery that is being closed, and close its file."""
         recorder = self._recorders.pop(gallery, None)

@@ -97,6 +97,15 @@ class UsageRecorder:
             with file.transaction():
                 return file.add_events(events, at=now())
 
+    def write(self) -> None:
+        """Write the searches that wait now.
+
+        Raises:
+            LookalikeError: The file cannot be written.
+        """
+        with self._lock:
+            self._write()
+
     def close(self) -> None:
         """Write what waits, and close the file."""
         self._stopping.set()

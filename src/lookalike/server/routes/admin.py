@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
 
+from lookalike.errors import LookalikeError
 from lookalike.server.access import ASK
 from lookalike.server.auth import BEARER
 from lookalike.server.context import App, CallerOf
@@ -38,4 +39,10 @@ async def reload(context: App, caller: CallerOf, _: Annotated[object, Depends(BE
             )
         raise ApiError("unauthorized", "reloading needs the token, or a key that may write everywhere", headers=ASK)
     assert context.reload is not None
-    return JSONResponse(await asyncio.shield(asyncio.ensure_future(context.reload())))
+    report = await asyncio.shield(asyncio.ensure_future(context.reload()))
+    if context.siblings is not None:
+        try:
+            await asyncio.to_thread(context.siblings.ask, "reload")
+        except LookalikeError as error:
+            raise ApiError("reload_failed", f"not all processes have reloaded: {error}") from error
+    return JSONResponse(report)

@@ -34,7 +34,7 @@ LONGEST: Final = 65_536
     response_model=EventReport,
     responses=errors(
         *("bad_request", "not_found", "too_slow", "too_large", "unsupported_media_type", "invalid", "too_complex"),
-        *("storage_full", *QUERY_ERRORS),
+        *("storage_full", "not_ready", *QUERY_ERRORS),
     ),
     openapi_extra=body_of(json=UsageEventBody),
 )
@@ -63,8 +63,15 @@ def write_events(events: Sequence[UsageEvent], recorder: UsageRecorder, context:
         ApiError: A query is not remembered, or an item was not in its answer.
         LookalikeError: They cannot be written.
     """
+    given = [Event(each.query_id, each.type, each.id, each.rank) for each in events]
     try:
-        added = recorder.add_events([Event(each.query_id, each.type, each.id, each.rank) for each in events])
+        try:
+            added = recorder.add_events(given)
+        except UnknownEventError as error:
+            if error.field != "query_id" or context.shared.siblings is None:
+                raise
+            context.shared.siblings.ask("write_events")  # another process may have answered a moment ago
+            added = recorder.add_events(given)
     except UnknownEventError as error:
         place = [error.field] if len(events) == 1 else [error.place, error.field]
         raise invalid([{"loc": place, "msg": error.problem}]) from None

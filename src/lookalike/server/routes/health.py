@@ -11,6 +11,7 @@ from lookalike.server.context import App
 from lookalike.server.errors import ApiError, api_error_of
 from lookalike.server.metrics import CONTENT_TYPE
 from lookalike.server.openapi import COMMON_ERRORS, errors
+from lookalike.server.process_metrics import together
 from lookalike.server.schemas import Health
 
 router = APIRouter(tags=["operation"])
@@ -54,10 +55,20 @@ async def readyz(request: Request, context: App) -> JSONResponse:
     response_class=Response,
     responses={
         200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **errors(*COMMON_ERRORS),
+        **errors("not_ready", *COMMON_ERRORS),
     },
 )
 async def metrics(request: Request, context: App) -> Response:
     """Return request counts, latencies, queue lengths and the number of items."""
-    text = await context.checks.run(context.metrics.text, request=request)
+    text = await context.checks.run(lambda: all_metrics(context), request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+
+def all_metrics(context: App) -> bytes:
+    """Metrics of this process, or of all processes of the server.
+
+    Raises:
+        ApiError: A process does not answer. Without its counters, all would look as if they had fallen.
+    """
+    text, siblings = context.metrics.text(), context.siblings
+    return text if siblings is None else together({siblings.number: text.decode(), **siblings.ask("metrics")})

@@ -1,0 +1,273 @@
+"""Supervisor: starts the processes of a server, starts those again that die, and carries questions between them."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Final
+
+from lookalike.errors import LookalikeError, UsageError
+from lookalike.server.process import OpenServer, serve_process
+from lookalike.server.rate_table import RateTable
+from lookalike.server.run import SHUTDOWN_S, has_terminal
+from lookalike.server.siblings import ANSWER_S, AllAnswered, Answered, Asked, Failed, Message, Ready
+
+TURN_S: Final = 0.1
+"""Seconds between two looks at signals and clocks."""
+
+AGAIN_S: Final = (1.0, 30.0)
+"""Shortest and longest pause before a process that died soon after its start is started again, in seconds."""
+
+STEADY_S: Final = 60.0
+"""Seconds after which a process that dies is started again at once."""
+
+HELD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass
+class Place:
+    """One process, and those that take its place.
+
+    Attributes:
+        number: Number of the process, from 1.
+        process: Present process; None while there is none.
+        channel: Channel to it.
+        is_ready: Whether it serves.
+        started: When it was started, of the monotonic clock.
+        pause: Pause before it is started again, in seconds.
+        due: When it is to be started again, of the monotonic clock.
+    """
+
+    number: int
+    process: SpawnProcess | None = None
+    channel: Connection | None = None
+    is_ready: bool = False
+    started: float = 0.0
+    pause: float = 0.0
+    due: float = 0.0
+
+
+@dataclass
+class Open:
+    """A question that others have yet to answer.
+
+    Attributes:
+        asker: Place that has asked.
+        number: Its number for the question.
+        waiting: Numbers of places that have yet to answer.
+        until: When the answer is due, of the monotonic clock.
+        answers: Answers by place.
+    """
+
+    asker: Place
+    number: int
+    waiting: set[int]
+    until: float
+    answers: dict[int, Answered] = field(default_factory=dict)
+
+
+def say_nothing(message: str) -> None:
+    """Say nothing."""
+
+
+class Supervisor:
+    """Runs several processes that serve on one listening socket; for use from the main thread, on POSIX.
+
+    Args:
+        open_server: Opens the server; each process calls it, so it must be picklable.
+        listening: Listening socket, which all processes accept connections from.
+        processes: Number of processes.
+        say: Called with messages for the operator.
+    """
+
+    def __init__(
+        self, open_server: OpenServer, listening: socket.socket, processes: int, *, say: Callable[[str], None]
+    ) -> None:
+        self._open_server, self._listening, self._say = open_server, listening, say
+        self._places = [Place(number) for number in range(1, processes + 1)]
+        self._rates = RateTable.create()
+        self._questions: dict[int, Open] = {}
+        self._numbers = itertools.count(1)
+        self._stopping = self._reload_wanted = False
+        self._has_terminal = has_terminal()
+        self._galleries = ""
+
+    def run(self, serving: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM; requests under way are finished first.
+
+        Args:
+            serving: Called with the names of the galleries when all processes serve.
+
+        Raises:
+            LookalikeError: A process cannot be started; none is left.
+        """
+        with self._signals():
+            try:
+                for group in (self._places[:1], self._places[1:]):  # the first one builds what the others read
+                    self._start_first(group)
+                if not self._stopping:
+                    serving(self._galleries)
+                while not self._stopping:
+                    self._turn()
+            finally:
+                self._stop()
+
+    def _start_first(self, places: list[Place]) -> None:
+        """Start processes, and wait until they serve."""
+        for place in places:
+            self._start(place)
+        while not self._stopping and not all(place.is_ready for place in places):
+            self._turn()
+            for place in places:
+                if place.process is None:
+                    raise LookalikeError(f"process {place.number} ended before it served; its error is above")
+
+    def _start(self, place: Place) -> None:
+        context = multiprocessing.get_context("spawn")
+        say = self._say if place.number == 1 else say_nothing  # all processes would say the same
+        place.channel, theirs = context.Pipe()
+        place.process = context.Process(
+            target=serve_process,
+            args=(self._open_server, self._listening, theirs, self._rates, place.number, len(self._places), say),
+            name=f"lookalike-{place.number}",
+        )
+        place.is_ready, place.started = False, time.monotonic()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # which the process inherits, and unblocks when it can
+        try:
+            place.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+            theirs.close()
+
+    def _turn(self) -> None:
+        """Handle what has happened."""
+        channels = {place.channel: place for place in self._places if place.channel is not None}
+        for ready in wait([*channels], TURN_S) if channels else []:
+            assert isinstance(ready, Connection)
+            self._receive(channels[ready], ready)
+        now = time.monotonic()
+        for number, question in [*self._questions.items()]:
+            if now > question.until:
+                self._settle(number)
+        if self._reload_wanted:
+            self._reload_wanted = False
+            self._signal_all(signal.SIGHUP)
+        for place in self._places:
+            if place.process is None and place.due and now >= place.due and not self._stopping:
+                self._start(place)
+
+    def _receive(self, place: Place, channel: Connection) -> None:
+        try:
+            message: Message = channel.recv()
+        except (EOFError, OSError):
+            self._ended(place)
+            return
+        if isinstance(message, Ready):
+            self._galleries = message.galleries
+            if place.due:
+                self._say(f"process {place.number} serves again")
+            place.is_ready, place.due = True, 0.0
+        elif isinstance(message, Failed):
+            if not place.due:  # at the start of the server
+                raise UsageError(message.message) if message.is_usage else LookalikeError(message.message)
+            self._say(f"process {place.number} cannot be started again: {message.message}")
+        elif isinstance(message, Asked):
+            self._carry(place, message)
+        elif isinstance(message, Answered) and (question := self._questions.get(message.number)) is not None:
+            question.answers[place.number] = message
+            self._no_longer_wait_for(place, message.number)
+
+    def _carry(self, asker: Place, asked: Asked) -> None:
+        """Pass a question on to the other processes."""
+        number = next(self._numbers)
+        others = [place for place in self._places if place is not asker and place.is_ready]
+        until = time.monotonic() + ANSWER_S[asked.question]
+        self._questions[number] = Open(asker, asked.number, {place.number for place in others}, until)
+        for place in others:
+            self._send(place, Asked(number, asked.question))
+        if not others:
+            self._settle(number)
+
+    def _no_longer_wait_for(self, place: Place, number: int) -> None:
+        question = self._questions[number]
+        question.waiting.discard(place.number)
+        if not question.waiting:
+            self._settle(number)
+
+    def _settle(self, number: int) -> None:
+        """Answer a question with what has come."""
+        question = self._questions.pop(number)
+        answered = AllAnswered(question.number, question.answers, tuple(sorted(question.waiting)))
+        self._send(question.asker, answered)
+
+    def _send(self, place: Place, message: Message) -> None:
+        if place.channel is not None:
+            with suppress(OSError):  # it has died, which the next turn sees
+                place.channel.send(message)
+
+    def _ended(self, place: Place) -> None:
+        """Note that a process has ended, and when it is to be started again."""
+        assert place.process is not None and place.channel is not None
+        place.process.join()
+        code, was_ready = place.process.exitcode, place.is_ready
+        place.channel.close()
+        place.process = place.channel = None
+        place.is_ready = False
+        for number in [number for number, question in self._questions.items() if place.number in question.waiting]:
+            self._no_longer_wait_for(place, number)
+        if self._stopping or not (was_ready or place.due):
+            return
+        lived = time.monotonic() - place.started
+        place.pause = AGAIN_S[0] if lived > STEADY_S else min(AGAIN_S[1], max(AGAIN_S[0], 2 * place.pause))
+        place.due = time.monotonic() + (0.0 if was_ready and lived > STEADY_S else place.pause)
+        how = f"by signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"with exit code {code}"
+        self._say(f"process {place.number} ended {how}; it is started again")
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for place in self._places:
+            if place.process is not None and place.process.pid is not None and place.process.exitcode is None:
+                os.kill(place.process.pid, number)
+
+    def _stop(self) -> None:
+        """Stop all processes; after the time for requests under way, kill them."""
+        self._stopping = True
+        self._signal_all(signal.SIGTERM)
+        until = time.monotonic() + SHUTDOWN_S + 5
+        while any(place.process is not None for place in self._places) and time.monotonic() < until:
+            with suppress(LookalikeError):  # one that was starting
+                self._turn()
+        for place in self._places:
+            if place.process is not None:
+                place.process.kill()
+                place.process.join()
+        self._rates.close()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Handle SIGINT, SIGTERM and SIGHUP while the context lasts."""
+
+        def stop(*_: object) -> None:
+            self._stopping = True
+
+        def hang_up(*_: object) -> None:
+            if self._has_terminal and not has_terminal():
+                self._stopping = True
+            else:
+                self._reload_wanted = True
+
+        before = [signal.signal(number, stop) for number in HELD[:2]] + [signal.signal(signal.SIGHUP, hang_up)]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
+        try:
+            yield
+        finally:
+            for number, handler in zip(HELD, before, strict=True):
+                signal.signal(number, handler)
