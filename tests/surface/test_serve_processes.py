@@ -219,12 +219,12 @@ def test_processes_end_with_the_one_that_started_them(files: Files) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--gallery", "none.gallery"], 2, "error: there is no gallery at "),
-        (["--gallery", "none.gallery", "--processes", "0"], 2, "0 is not in the range 1<=x<=256"),
+        (["--processes", "3"], 2, "error: there is no gallery at "),
+        (["--processes", "0"], 2, "0 is not in the range 1<=x<=256"),
     ],
 )
 def test_a_mistake_is_told_once(tmp_path: Path, options: list[str], code: int, message: str) -> None:
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--processes", "3", "--port", "0", *options]
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", "none.gallery", "--port", "0"]
+    ended = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert (ended.returncode, ended.stderr.count(message)) == (code, 1), ended.stderr
     assert "Traceback" not in ended.stderr
