@@ -15,10 +15,13 @@ import lookalike
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError, ModelError, TrainingError
+from lookalike.training.data import shared
+from lookalike.training.data.data_record import FILE, DataRow, write_record
 from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.losses.distillation import DistillationLoss, relative_distances
 from lookalike.training.run.run_folder import TEACHER
 from lookalike.training.settings.objective_settings import TeacherSettings
+from lookalike.training.sweep import sweep
 from lookalike.types import Item
 from tiny_model import write_tiny_model
 
@@ -126,7 +129,7 @@ def test_the_teacher_embeds_once(tiny_model: Path, tmp_path: Path) -> None:
     items = [Item("same", str(photo)) for photo in sorted((table.parent / "photos").iterdir())]
     items.insert(1, Item("same", str(broken)))
     made: Callable[..., int] = lambda model, of: make_teacher_rows(  # noqa: E731
-        str(model), items, file=tmp_path / TEACHER, fingerprint=of
+        str(model), items, file=tmp_path / TEACHER, content=of
     )
     assert made(tiny_model, "a") == 3
     assert np.isnan(read_teacher_rows(tmp_path / TEACHER)).all(axis=1).tolist() == [False, True, False, False]
@@ -135,9 +138,40 @@ def test_the_teacher_embeds_once(tiny_model: Path, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.onnx", fingerprint="fedcba9876543210", seed=1)
     assert made(other, "b") == 3
     with pytest.raises(ConfigError, match="is of another one"):
-        make_teacher_rows(str(tiny_model), items, file=tmp_path / TEACHER, fingerprint="b", resumed=True)
+        make_teacher_rows(str(tiny_model), items, file=tmp_path / TEACHER, content="b", resumed=True)
     with pytest.raises(TrainingError, match="can read none of the 1 training photos"):
-        make_teacher_rows(str(tiny_model), items[1:2], file=tmp_path / "other.npz", fingerprint="c")
+        make_teacher_rows(str(tiny_model), items[1:2], file=tmp_path / "other.npz", content="c")
+
+
+def test_runs_of_a_sweep_share_what_the_photos_give(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run reads the photos for the record and embeds them, and later ones with other photos only those."""
+    read: list[str] = []
+    real = shared.digest
+    monkeypatch.setattr(shared, "digest", lambda photo: (read.append(photo), real(photo))[1])
+    path, told = config.parent / "sweep.toml", list[str]()
+    path.write_text(
+        'config = "student.toml"\nname = "shared"\n[grid]\n"data.0.hold_out" = [0.0, 0.2]\nseed = [0, 1]',
+        encoding="utf-8",
+    )
+    config.write_text(SETTINGS.replace("epochs = 6", "epochs = 1"), encoding="utf-8")
+    runs = sweep(path, out=config.parent / "sweep", report=told.append)
+    assert [line for line in told if "embedded" in line] == [
+        f"the teacher tiny.onnx embedded {count} training photos" for count in (20, 18)
+    ]
+    assert len(read) == len({*read}) == 20
+    folders = [Path(run.checkpoint).parent for run in runs]
+    alone = config.parent / "beside" / "alone"
+    lookalike.train(config, overrides=["data.0.hold_out=0.2", "seed=1"], out=alone)
+    for name in (TEACHER, FILE):
+        assert (folders[3] / name).read_bytes() == (alone / name).read_bytes()
+    config.write_text(SETTINGS, encoding="utf-8")
+
+    photos = [str(photo) for photo in sorted((config.parent / "sample" / "photos").iterdir())]
+    Path(photos[0]).write_bytes((kept := Path(photos[0]).read_bytes()) + b" ")  # another content
+    del read[:]
+    write_record(folders[0], [DataRow("0", "train", photo, {}, photo=photo) for photo in photos])
+    assert read == photos[:1]
+    Path(photos[0]).write_bytes(kept)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.extras import extra_wanted
 from lookalike.storage.files import write_whole
+from lookalike.training.data.shared import SHARED
 from lookalike.training.outcome import NotFiniteError
 from lookalike.training.settings.limits import Name, Seed, Word
 from lookalike.training.settings.presets import find_settings
@@ -136,7 +137,7 @@ def sweep(
     settings = load(SweepSettings, path := Path(config))
     combinations = combinations_of(settings, where=str(path))
     folder = Path("runs") / settings.name if out is None else Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / SHARED).mkdir(parents=True, exist_ok=True)
     source = str(path.parent / settings.config) if settings.config.endswith(".toml") else settings.config
     base = json.loads(json.dumps(tomllib.loads(find_settings(source)[0].read_text(encoding="utf-8")), default=str))
     runs = read_runs(folder, settings, base=base)

@@ -21,6 +21,7 @@ from typing import Final
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.remote.addresses import is_remote
 from lookalike.storage.files import write_whole
+from lookalike.training.data.shared import PhotoDigests, digest, shared_beside
 
 FILE: Final = "data.csv"
 COLUMNS: Final = ("catalogue", "part", "id", "labels", "box", "size", "modified_ns", "sha256")
@@ -80,7 +81,7 @@ def record_or_compare(folder: Path, rows: Sequence[DataRow], *, resumed: bool) -
 
 
 def write_record(folder: Path, rows: Sequence[DataRow]) -> None:
-    """Write the record of a run's data into its folder; every photo is read once.
+    """Write the record of a run's data into its folder; every photo is read once, in a sweep by its first run.
 
     Raises:
         TrainingError: The record cannot be written.
@@ -88,11 +89,14 @@ def write_record(folder: Path, rows: Sequence[DataRow]) -> None:
     text = StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
+    digests = PhotoDigests(shared_beside(folder))
     with ThreadPoolExecutor(READERS) as pool:
-        for row, (size, modified_ns, sha256) in zip(rows, pool.map(_state_of, rows), strict=True):
+        states = pool.map(lambda row: _state_of(row, digests), rows)
+        for row, (size, modified_ns, sha256) in zip(rows, states, strict=True):
             writer.writerow((row.catalogue, row.part, row.id, _text_of(row.labels), row.box, size, modified_ns, sha256))
     try:
         write_whole(folder / FILE, text.getvalue().encode("utf-8", "surrogateescape"))
+        digests.save()
     except OSError as error:
         raise TrainingError(f"{folder / FILE}: cannot be written: {error.strerror or error}") from None
 
@@ -132,6 +136,19 @@ def changes_since(folder: Path, rows: Sequence[DataRow]) -> str | None:
     return "the items are in another order" if list(then) != list(now) else None
 
 
+def training_content(folder: Path) -> str:
+    """SHA-256 over the photos that a run trains on, and their boxes, in order, by the record in its folder.
+
+    Raises:
+        ConfigError: The record is missing or damaged.
+    """
+    content = hashlib.sha256()
+    for (catalogue, _), row in _read(folder / FILE):
+        if row.part == "train" and catalogue.isdecimal():  # not the backgrounds
+            content.update(f"{row.box} {row.sha256}\n".encode())
+    return content.hexdigest()
+
+
 def _read(path: Path) -> Iterator[tuple[tuple[str, str], Recorded]]:
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -157,20 +174,24 @@ def _read(path: Path) -> Iterator[tuple[tuple[str, str], Recorded]]:
 def _has_same_photo(old: Recorded, row: DataRow) -> bool:
     """Whether a photo has the content that it had; its file is read only if its size or time differs."""
     if row.sha256 or is_remote(row.photo):
-        return _state_of(row)[2] == old.sha256
+        return _content_of(row) == old.sha256
     size, modified_ns = _stat(row.photo)
     if size != old.size:
         return False
-    return modified_ns == old.modified_ns or _digest(row.photo) == old.sha256
+    return modified_ns == old.modified_ns or digest(row.photo) == old.sha256
 
 
-def _state_of(row: DataRow) -> tuple[int, int, str]:
+def _state_of(row: DataRow, digests: PhotoDigests) -> tuple[int, int, str]:
     """Size, time and checksum of an item's photo; -1, 0 and empty for a file that cannot be read."""
-    if row.sha256:
-        return 0, 0, row.sha256
-    if is_remote(row.photo):
-        return 0, 0, hashlib.sha256(row.photo.encode("utf-8", "surrogateescape")).hexdigest()
-    return *_stat(row.photo), _digest(row.photo)
+    if row.sha256 or is_remote(row.photo):
+        return 0, 0, _content_of(row)
+    size, modified_ns = _stat(row.photo)
+    return size, modified_ns, digests.of(row.photo, size=size, modified_ns=modified_ns)
+
+
+def _content_of(row: DataRow) -> str:
+    """Checksum of an item that has one without a file, or of the URL of its photo."""
+    return row.sha256 or hashlib.sha256(row.photo.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _stat(photo: str) -> tuple[int, int]:
@@ -179,14 +200,6 @@ def _stat(photo: str) -> tuple[int, int]:
     except OSError:
         return -1, 0
     return found.st_size, found.st_mtime_ns
-
-
-def _digest(photo: str) -> str:
-    try:
-        with Path(photo).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _text_of(labels: Mapping[str, object]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -113,18 +112,12 @@ class TrainingData:
         usual = searched or [name for dev in self.dev for name in dev.leading()]
         return Criterion.of_run(self.settings.select, known=known, usual=usual)
 
-    def fingerprint(self) -> int:
-        """Return a checksum of the training photos and their order."""
-        checksum = 0
-        for item in self.photos.items:
-            checksum = zlib.crc32(f"{item.id}\n{item.product}\n".encode(), checksum)
-        return checksum
-
-    def read_teacher(self, file: Path, *, resumed: bool, report: Callable[[str], None]) -> None:
+    def read_teacher(self, file: Path, *, content: str, resumed: bool, report: Callable[[str], None]) -> None:
         """Take the teacher's embeddings of the training photos as their targets; they are made if the file has none.
 
         Args:
-            file: File of the embeddings.
+            file: File of the embeddings, in the run folder.
+            content: Checksum of the training photos, by which other runs of a sweep find the embeddings.
             resumed: Whether the run is resumed, whose teacher must be the same.
             report: Called with a line if photos were embedded.
 
@@ -135,8 +128,7 @@ class TrainingData:
         """
         model = self.settings.teacher.model
         teacher = model if model == "default" else str(self.base / model)
-        fingerprint = str(self.fingerprint())
-        made = make_teacher_rows(teacher, self.photos.items, file=file, fingerprint=fingerprint, resumed=resumed)
+        made = make_teacher_rows(teacher, self.photos.items, file=file, content=content, resumed=resumed)
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
         self.photos.targets = read_teacher_rows(file)

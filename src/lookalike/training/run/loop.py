@@ -20,6 +20,7 @@ from torch import Tensor
 from lookalike.models.backbones import check_layers, checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
+from lookalike.training.data.data_record import training_content
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
 from lookalike.training.losses.learner import BACKBONE, Learner
@@ -102,6 +103,7 @@ class Run:
         accelerator: Device, precision and processes.
         interruption: Stop request, checked after each step.
         report: See `train`.
+        is_recorded: Whether the data are recorded, so that the run can be resumed.
     """
 
     def __init__(
@@ -113,6 +115,7 @@ class Run:
         accelerator: Accelerator,
         interruption: Interruption,
         report: Callable[[str], None] = lambda line: None,
+        is_recorded: bool = True,
     ) -> None:
         self.settings, self.folder, self.accelerator, self.report = settings, folder, accelerator, report
         self.interruption = interruption
@@ -121,10 +124,13 @@ class Run:
         self.readable = ReadablePhotos(self.training_data.photos)
         self.unreadable = UnreadablePhotos(settings.unreadable)
         state = folder.read_state()
-        record_or_compare_in_first(folder.path, self.training_data, resumed=state is not None, accelerator=accelerator)
+        resumed = state is not None
+        if is_recorded:
+            record_or_compare_in_first(folder.path, self.training_data, resumed=resumed, accelerator=accelerator)
         if settings.teacher.model:
+            content = training_content(folder.path) if is_recorded else ""
             with accelerator.main_process_first():
-                self.training_data.read_teacher(folder.path / TEACHER, resumed=state is not None, report=report)
+                self.training_data.read_teacher(folder.path / TEACHER, content=content, resumed=resumed, report=report)
         self.position, self.plateau = RunPosition(), PlateauTracker()
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None

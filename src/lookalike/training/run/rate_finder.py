@@ -70,6 +70,7 @@ def find_rate(
                 folder=run_folder,
                 accelerator=accelerator,
                 interruption=Interruption(),
+                is_recorded=False,
             )
             if run.steps[0] == 0:
                 raise ConfigError(f"{config}: the first stage trains nothing, so there is no rate to find")
