@@ -57,12 +57,21 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+HARD_NEGATIVES = """
+[hard_negatives]
+every = 2
+group = 2
+photos = 1
+"""
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(("tables", "lines"), [("", 8), (HARD_NEGATIVES, 11)], ids=["products", "hard negatives"])
 def test_two_processes_give_what_one_gives(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tables: str, lines: int, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_drawn(tmp_path / "sample", products=14, photos=2)
-    (tmp_path / "tiny.toml").write_text(SETTINGS, encoding="utf-8")
+    (tmp_path / "tiny.toml").write_text(SETTINGS + tables, encoding="utf-8")
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -82,9 +91,9 @@ def test_two_processes_give_what_one_gives(
         assert printed == "best checkpoint: runs/tiny/best.safetensors\n"  # said once
     assert "1 process on cpu" in alone.err and "2 processes on cpu" in together.stderr
     one, two = (log_of(tmp_path / name / "runs" / "tiny") for name in ("one", "two"))
-    assert len(one) == len(two) == 8  # six steps and two measures
+    assert len(one) == len(two) == lines  # six steps and two measures, and three minings, if any
     for ours, theirs in zip(one, two, strict=True):
-        for what in ("loss", "rate", "dev"):
+        for what in ("loss", "rate", "dev", "hard_negatives"):
             assert theirs.get(what, {}) == pytest.approx(ours.get(what, {}), rel=1e-3, abs=1e-3)
         assert theirs.get("gradient_norm", 0.0) == pytest.approx(ours.get("gradient_norm", 0.0), rel=1e-3)
     weights = [read_tensors(tmp_path / name / "runs" / "tiny" / "last.safetensors") for name in ("one", "two")]

@@ -17,11 +17,17 @@ from lookalike.training.data.dataset import TrainingPhotos
 from lookalike.training.data.shuffling import Shuffles
 from lookalike.training.data.triplets import TripletSampler
 from lookalike.training.settings.run_settings import TrainingSettings
-from lookalike.types import Int64
+from lookalike.types import Bool, Int64
 
 
 def make_sampler(
-    settings: TrainingSettings, photos: TrainingPhotos, *, steps: int, start: int, seed: int
+    settings: TrainingSettings,
+    photos: TrainingPhotos,
+    *,
+    steps: int,
+    start: int,
+    seed: int,
+    neighbours: Int64 | None = None,
 ) -> Sampler[list[View]]:
     """Make the sampler of a stage; it yields whole batches, of which each process takes its shard.
 
@@ -31,6 +37,7 @@ def make_sampler(
         steps: Batches in the stage.
         start: First batch to yield.
         seed: Seed of the stage.
+        neighbours: (G, H) int64, hard negatives of each group, -1 for none; None draws groups without them.
 
     Raises:
         ConfigError: The photos do not suffice for the batches.
@@ -49,6 +56,7 @@ def make_sampler(
         start=start,
         seed=seed,
         balance=balance,
+        neighbours=neighbours,
     )
 
 
@@ -61,12 +69,14 @@ class Grouping:
         groups: (N,) int64, the group of each photo; a group is of one catalogue.
         counts: For each catalogue, how many of its groups are in a batch.
         photos: Photos of each group in a batch.
+        compared: (N,) bool, photos that the metric losses compare.
     """
 
     what: str
     groups: Int64
     counts: Sequence[int]
     photos: int
+    compared: Bool
 
 
 def group_photos(settings: TrainingSettings, photos: TrainingPhotos) -> Grouping:
@@ -79,14 +89,17 @@ def group_photos(settings: TrainingSettings, photos: TrainingPhotos) -> Grouping
     batch, labels = settings.products, [loss.labels for loss in settings.loss]
     shares = [data.share for data in settings.data]
     if "product" in labels:
-        return Grouping("products", photos.products, products_by_share(shares, batch), settings.photos)
+        compared = photos.products < photos.metric_products
+        return Grouping("products", photos.products, products_by_share(shares, batch), settings.photos, compared)
     if not labels or settings.photos == 1 or settings.sampler.name == "balanced":
         groups = np.arange(len(photos), dtype=np.int64)
-        return Grouping("photos", groups, products_by_share(shares, batch * settings.photos), 1)
+        counts = products_by_share(shares, batch * settings.photos)
+        return Grouping("photos", groups, counts, 1, np.full(len(photos), bool(labels)))
     numbers = photos.labels[labels[0]]
     values = np.stack([photos.origin, np.where(numbers == UNKNOWN, -1 - photos.products, numbers)], axis=1)
     groups = np.unique(values, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    return Grouping(f"values of {labels[0]!r}", groups, products_by_share(shares, batch), settings.photos)
+    counts = products_by_share(shares, batch)
+    return Grouping(f"values of {labels[0]!r}", groups, counts, settings.photos, numbers != UNKNOWN)
 
 
 def check_batch(settings: TrainingSettings, photos: TrainingPhotos) -> None:
@@ -151,6 +164,8 @@ class GroupSampler(Sampler[list[View]]):
         balance: Value of each photo; within a catalogue all values are drawn equally often (the value of a group is
             that of its first photo), and a value with few groups repeats them. None draws all groups equally, and none
             twice in a batch.
+        neighbours: (G, H) int64, hard negatives of each group, -1 for none; without `balance`. A batch then has groups
+            in turn with their hard negatives, none twice, and where those are too few, others by chance.
     """
 
     def __init__(
@@ -164,9 +179,14 @@ class GroupSampler(Sampler[list[View]]):
         start: int,
         seed: int,
         balance: Sequence[str | None] | None = None,
+        neighbours: Int64 | None = None,
     ) -> None:
         order = np.argsort(groups, kind="stable")
         members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+        self.members, self.neighbours = members, neighbours
+        self.numbers = [
+            np.flatnonzero([origin[group[0]] == place for group in members]) for place in range(len(counts))
+        ]
         self.classes: list[list[list[Int64]]] = []
         for place in range(len(counts)):
             own = [group for group in members if origin[group[0]] == place]
@@ -181,12 +201,35 @@ class GroupSampler(Sampler[list[View]]):
         for step in range(self.start, self.steps):
             random = np.random.default_rng((self.seed, step))
             batch: list[View] = []
-            for place, count in enumerate(self.counts):
-                for number in range(step * count, (step + 1) * count):
-                    chosen = random.permutation(self._group(place, number))[: self.photos]
+            for place in range(len(self.counts)):
+                for group in self._groups(place, step):
+                    chosen = random.permutation(group)[: self.photos]
                     views = np.resize(chosen, self.photos)
                     batch.extend(View(int(photo), int(random.integers(2**62))) for photo in views)
             yield batch
+
+    def _groups(self, place: int, step: int) -> Iterator[Int64]:
+        """Yield the photos of each group of a catalogue in a batch."""
+        count = self.counts[place]
+        if self.neighbours is None:
+            yield from (self._group(place, number) for number in range(step * count, (step + 1) * count))
+        else:
+            yield from (self.members[number] for number in self._confusable(place, step, self.neighbours))
+
+    def _confusable(self, place: int, step: int, neighbours: Int64) -> list[int]:
+        """Return the numbers of a catalogue's groups in a batch: groups in turn, each with its hard negatives."""
+        numbers, count = self.numbers[place], self.counts[place]
+        turns = -(-count // (neighbours.shape[1] + 1))
+        together = min(turns, len(numbers))
+        chosen: dict[int, None] = {}
+        for number in range(step * turns, (step + 1) * turns):
+            turn = numbers[self.shuffles.at(number, size=len(numbers), key=(place,), together=together)]
+            near = neighbours[turn]
+            chosen |= dict.fromkeys([int(turn), *near[near >= 0].tolist()])
+        if len(chosen) < count:
+            others = np.random.default_rng((self.shuffles.seed, place, step)).permutation(numbers)
+            chosen |= dict.fromkeys(others.tolist())
+        return list(chosen)[:count]
 
     def _group(self, place: int, number: int) -> Int64:
         """Return the photos of a catalogue's `number`-th group: classes take turns, groups are shuffled."""

@@ -29,7 +29,7 @@ from lookalike.training.run.criterion import Criterion
 from lookalike.training.run.dev_splits import LIGHTER, measured_splits
 from lookalike.training.settings.photo_settings import AugmentationSettings
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
-from lookalike.types import Item
+from lookalike.types import Int64, Item
 
 STATISTICS_PHOTOS = 512
 
@@ -219,9 +219,11 @@ class TrainingData:
         backgrounds = [item.location for item in self.backgrounds["train"]]
         self.photos.show_as(Augmentation(self.settings.augmentation, size=size, backgrounds=backgrounds), preprocessing)
 
-    def make_sampler(self, *, steps: int, start: int, seed: int) -> Sampler[list[View]]:
+    def make_sampler(
+        self, *, steps: int, start: int, seed: int, neighbours: Int64 | None = None
+    ) -> Sampler[list[View]]:
         """Make the batch sampler of a stage; see `lookalike.training.data.sampling.make_sampler`."""
-        return make_sampler(self.settings, self.photos, steps=steps, start=start, seed=seed)
+        return make_sampler(self.settings, self.photos, steps=steps, start=start, seed=seed, neighbours=neighbours)
 
     def steps(self, stage: StageSettings) -> int:
         """Return the number of optimiser steps of a stage."""

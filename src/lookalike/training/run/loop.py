@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate import Accelerator
@@ -17,20 +17,20 @@ from accelerate.utils import broadcast_object_list, gather_object
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor
 
-from lookalike.models.backbones import check_layers, checkpoint_gradients
 from lookalike.models.network import Network
 from lookalike.models.weight_readers import match_first_block
-from lookalike.training.data.data_record import training_content
+from lookalike.training.data.hard_negatives import HardNegatives
 from lookalike.training.data.training_data import TrainingData
-from lookalike.training.data.unreadable import ReadablePhotos, UnreadablePhotos
-from lookalike.training.losses.learner import BACKBONE, Learner
+from lookalike.training.data.unreadable import UnreadablePhotos
+from lookalike.training.losses.learner import BACKBONE
 from lookalike.training.outcome import Stopped, Trained
-from lookalike.training.run.beginning import record_or_compare_in_first, start_lines
+from lookalike.training.run.batches import Batches
+from lookalike.training.run.beginning import begin_data, make_learner, start_lines
 from lookalike.training.run.interruption import Interruption
-from lookalike.training.run.loading import load_shards
+from lookalike.training.run.mining import told
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
 from lookalike.training.run.processes import any_process, share_statistics, start_processes
-from lookalike.training.run.run_folder import TEACHER, RunFolder
+from lookalike.training.run.run_folder import RunFolder
 from lookalike.training.run.run_lengths import changed_lengths
 from lookalike.training.run.run_log import RunLog, RunPosition
 from lookalike.training.run.schedule import PlateauTracker, rate_factor
@@ -121,36 +121,29 @@ class Run:
         self.interruption = interruption
         torch.manual_seed(settings.seed)
         self.training_data = TrainingData(settings, base=base)
-        self.readable = ReadablePhotos(self.training_data.photos)
+        self.source = Batches(
+            self.training_data, accelerator=accelerator, skip=self._skip, asked_to_stop=lambda: interruption.asked
+        )
         self.unreadable = UnreadablePhotos(settings.unreadable)
         state = folder.read_state()
-        resumed = state is not None
-        if is_recorded:
-            record_or_compare_in_first(folder.path, self.training_data, resumed=resumed, accelerator=accelerator)
-        if settings.teacher.model:
-            content = training_content(folder.path) if is_recorded else ""
-            with accelerator.main_process_first():
-                self.training_data.read_teacher(folder.path / TEACHER, content=content, resumed=resumed, report=report)
+        begin_data(
+            folder.path,
+            self.training_data,
+            resumed=state is not None,
+            is_recorded=is_recorded,
+            accelerator=accelerator,
+            report=report,
+        )
         self.position, self.plateau = RunPosition(), PlateauTracker()
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
         self.network = self.training_data.make_network()
-        self.learner = Learner(
-            self.network,
-            self.training_data.make_objective(self.network),
-            batch_of=self.training_data.photos.batch,
-            mixing=settings.augmentation if settings.augmentation.mixes else None,
-            autocast=accelerator.autocast,
-        )
-        if settings.gradient_checkpointing:
-            checkpoint_gradients(self.network.backbone, settings.network.backbone)
-        if any(stage.layer_decay < 1 for stage in settings.stage):
-            check_layers(self.network.backbone, settings.network.backbone)
+        self.learner = make_learner(self.training_data, self.network, accelerator=accelerator)
         self.steps = [
             self.training_data.steps(stage) if self.learner.train_stage(stage) else 0 for stage in settings.stage
         ]
         if state is None:
-            for note in self.training_data.initialise(self.network, self.readable):
+            for note in self.training_data.initialise(self.network, self.source.readable):
                 self.report(note)
         else:
             match_first_block(self.network.backbone, _part_of(state["learner"], BACKBONE))
@@ -227,8 +220,7 @@ class Run:
             elif position.all_steps % settings.save_every == 0:
                 self._save_state()
             if any_process(self.interruption.asked, self.accelerator):
-                self._save_state()
-                raise Stopped(self.folder.path, position.all_steps)
+                self._stop()
 
     def _step(
         self, stepper: OptimiserStepper, batches: Iterator[ShardOfBatch], stage: StageSettings, steps: int
@@ -257,13 +249,18 @@ class Run:
 
     def batches(self, number: int, steps: int) -> Iterator[ShardOfBatch]:
         """Yield this process's shards of the batches of a stage, from the next step on."""
-        accumulation = self.settings.accumulation
-        sampler = self.training_data.make_sampler(
-            steps=steps * accumulation,
-            start=self.position.step * accumulation,
-            seed=self.settings.seed * 1000 + number,
-        )
-        return load_shards(self.readable, sampler, workers=self.settings.workers, accelerator=self.accelerator)
+        start = self.position.step
+        return self.source.of_stage(number, self.network, start=start, steps=steps, mined=self._mined, stop=self._stop)
+
+    def _mined(self, found: HardNegatives) -> None:
+        if self.validation:
+            self.validation.run_log.mined(found)
+            self.report(told(found, step=self.position.all_steps))
+
+    def _stop(self) -> NoReturn:
+        """Save the state, and end the run."""
+        self._save_state()
+        raise Stopped(self.folder.path, self.position.all_steps)
 
     def _measure(self) -> None:
         """Measure on dev in the first process, broadcast the figure, and keep the best checkpoint."""
@@ -303,6 +300,7 @@ class Run:
                 "done": asdict(self.position),
                 "steps": self.steps,
                 "gains": asdict(self.plateau),
+                "miner": self.source.miner.state_dict() if self.source.miner else None,
                 "skipped": self.unreadable.skipped,
                 "log": self.folder.log_length(),
             }
@@ -317,6 +315,8 @@ class Run:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.saved_optimizer = state["optimizer"]
         self.position, self.plateau = RunPosition(**state["done"]), PlateauTracker(**state["gains"])
+        if self.source.miner:
+            self.source.miner.load_state_dict(state["miner"])
         self.unreadable.skipped.update(state["skipped"])
         if self.accelerator.is_main_process:
             self.folder.cut_log(state["log"])

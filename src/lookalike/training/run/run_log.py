@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
+from lookalike.training.data.hard_negatives import HardNegatives
 from lookalike.training.run.dev_measure import DevMeasure
 from lookalike.training.run.hits_and_misses import draw_hits_and_misses_grid
 from lookalike.training.run.optimiser_step import OptimiserStep
@@ -99,6 +100,14 @@ class RunLog:
                 "dev/hits and misses", np.asarray(picture), self.position.all_steps, dataformats="HWC"
             )
         self._log({"dev": measured.figures, "criterion": criterion, "classes": measured.classes})
+
+    def mined(self, mined: HardNegatives) -> None:
+        """Log a mining of hard negatives."""
+        figures = {"similarity": mined.similarity, "overall": mined.overall}
+        counts = {"groups": mined.groups, "compared": mined.compared, "false_negatives": mined.false_negatives}
+        for name, value in {**figures, **counts}.items():
+            self._scalar(f"hard negatives/{name.replace('_', ' ')}", value)
+        self._log({"hard_negatives": {**figures, **counts}})
 
     def close(self) -> None:
         """Flush and close the TensorBoard events."""

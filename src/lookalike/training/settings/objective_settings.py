@@ -90,6 +90,29 @@ class SamplerSettings:
     triplets: Annotated[int, Range(least=0, most=100_000)] = 32
 
 
+@dataclass(frozen=True, slots=True)
+class HardNegativeSettings:
+    """Settings of batches of products that the network confuses, mined between epochs, for the sampler `products`.
+
+    Where the metric losses compare another label, its values take the place of products.
+
+    Attributes:
+        every: Epochs between two minings, the first before the first step of each stage; 0 draws batches without them.
+        group: Products of a group, at most `products`: each in turn, with those that are most similar to it.
+        photos: Photos of each product that are embedded for a mining, drawn anew each time. The similarity of two
+            products is the highest cosine of a photo of one and a photo of the other.
+        bank: Photos that are embedded for a mining, at most; each product gives one first, then each a second.
+        false_negative_above: Similarity above which two products are taken for the same garment, and never put into
+            one group.
+    """
+
+    every: Annotated[float, Range(least=0.01, most=100_000, or_zero=True)] = 0.0
+    group: Annotated[int, Range(least=2, most=10_000)] = 4
+    photos: Annotated[int, Range(least=1, most=100)] = 4
+    bank: Annotated[int, Range(least=2, most=100_000)] = 20_000
+    false_negative_above: Annotated[float, Range(above=0, most=1)] = 0.98
+
+
 def check_losses(losses: Sequence[LossSettings], sampler: SamplerSettings, *, batch: int, where: str) -> None:
     """Check that the sampler and the batch size suit the losses.
 
@@ -113,3 +136,37 @@ def check_losses(losses: Sequence[LossSettings], sampler: SamplerSettings, *, ba
             raise ConfigError(f"{where}: the loss {loss.name!r} needs the sampler {wants}, not {sampler.name!r}")
         if 0 < loss.memory < batch:
             raise ConfigError(f"{where}: the memory of {loss.name!r} must hold a batch of {batch} photos at least")
+
+
+def check_hard_negatives(
+    given: HardNegativeSettings,
+    losses: Sequence[LossSettings],
+    sampler: SamplerSettings,
+    *,
+    products: int,
+    photos: int,
+    where: str,
+) -> None:
+    """Check that the losses and the batches suit hard negatives.
+
+    Args:
+        given: Settings of the hard negatives.
+        losses: All losses of the run.
+        sampler: Sampler of the run.
+        products: Products per batch.
+        photos: Photos of each product per batch.
+        where: Name of the settings in errors.
+
+    Raises:
+        ConfigError: They do not.
+    """
+    if not given.every:
+        return
+    if sampler.name != "products":
+        raise ConfigError(f"{where}: hard_negatives need the sampler 'products', not {sampler.name!r}")
+    if not losses:
+        raise ConfigError(f"{where}: hard_negatives are for metric losses: name one in [[loss]], or leave them out")
+    if given.group > products:
+        raise ConfigError(f"{where}: hard_negatives: expected group from 2 to products = {products}, got {given.group}")
+    if photos == 1 and all(loss.labels != "product" for loss in losses):
+        raise ConfigError(f"{where}: hard_negatives of {losses[0].labels!r} need photos >= 2, got 1")

@@ -28,10 +28,12 @@ from lookalike.training.settings.limits import (
     Word,
 )
 from lookalike.training.settings.objective_settings import (
+    HardNegativeSettings,
     HeadSettings,
     LossSettings,
     SamplerSettings,
     TeacherSettings,
+    check_hard_negatives,
     check_losses,
 )
 from lookalike.training.settings.photo_settings import AugmentationSettings, InputSettings
@@ -183,6 +185,7 @@ class TrainingSettings:
     loss: Annotated[tuple[LossSettings, ...], Length(most=100)] = ()
     heads: HeadSettings = field(default_factory=HeadSettings)
     sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    hard_negatives: HardNegativeSettings = field(default_factory=HardNegativeSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     about: Annotated[AboutSettings, HARMLESS] = field(default_factory=AboutSettings)
     seed: Seed = 0
@@ -225,6 +228,14 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
     if settings.teacher.cosine + settings.teacher.relational == 0:
         raise ConfigError(f"{path}: teacher: expected cosine or relational above 0, got 0 and 0")
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
+    check_hard_negatives(
+        settings.hard_negatives,
+        settings.loss,
+        settings.sampler,
+        products=settings.products,
+        photos=settings.photos,
+        where=str(path),
+    )
     if settings.measure_every == 0 and (settings.schedule == "plateau" or settings.early_stop):
         raise ConfigError(f'{path}: expected measure_every >= 1 for schedule = "plateau" and for early_stop, got 0')
     if settings.augmentation.mixes and (settings.loss or settings.teacher.model):
