@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from lookalike.evaluation.comparison import Comparison, compare_evaluations
     from lookalike.evaluation.evaluate import Evaluation, evaluate
     from lookalike.evaluation.garment_evaluation import GarmentEvaluation, evaluate_garments
+    from lookalike.evaluation.table.cross_domain import CrossDomainTable, tabulate_cross_domain
     from lookalike.evaluation.table.table import EvaluationTable, tabulate_evaluations
     from lookalike.finding.finder import Finder, find_garments
     from lookalike.gallery.protocol import Gallery
@@ -81,6 +82,7 @@ __all__ = [
     "CatalogueError",
     "Comparison",
     "ConfigError",
+    "CrossDomainTable",
     "Decision",
     "Duplicates",
     "Evaluation",
@@ -151,6 +153,7 @@ __all__ = [
     "reduce",
     "restore",
     "sweep",
+    "tabulate_cross_domain",
     "tabulate_evaluations",
     "tag",
     "train",
@@ -173,6 +176,7 @@ _HOMES = {
     **dict.fromkeys(("apply_decisions", "unset_product"), "lookalike.tuning.duplicates.applying"),
     "AppliedDecisions": "lookalike.tuning.duplicates.plan",
     **dict.fromkeys(("Restored", "restore"), "lookalike.gallery.transfer.restoring"),
+    **dict.fromkeys(("CrossDomainTable", "tabulate_cross_domain"), "lookalike.evaluation.table.cross_domain"),
     **dict.fromkeys(("EvaluationTable", "tabulate_evaluations"), "lookalike.evaluation.table.table"),
     **dict.fromkeys(("Finder", "find_garments"), "lookalike.finding.finder"),
     **dict.fromkeys(("forget_weights", "learn_weights"), "lookalike.tuning.weights"),

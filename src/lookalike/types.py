@@ -146,15 +146,17 @@ class PhotoChoice:
     Attributes:
         boxes: True for the boxes, False for whole photos, a number for boxes with that part of their sides around them.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other catalogues.
+        data: Name of the catalogue, such as `cub`; empty if it is unknown.
     """
 
     boxes: bool | float
     photos: str = ""
+    data: str = ""
 
     @classmethod
-    def of(cls, items: Iterable[Item], *, boxes: bool | float, photos: str) -> PhotoChoice:
+    def of(cls, items: Iterable[Item], *, boxes: bool | float, photos: str, data: str) -> PhotoChoice:
         """Choice that items were made with; items without boxes are whole photos."""
-        return cls(boxes if any(item.box is not None for item in items) else False, photos)
+        return cls(boxes if any(item.box is not None for item in items) else False, photos, data)
 
     def __str__(self) -> str:
         margin = "" if isinstance(self.boxes, bool) else f" with a margin of {self.boxes:g}"

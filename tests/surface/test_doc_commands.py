@@ -55,6 +55,10 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/research.md", "lookalike train cub*"): "needs the data set and a GPU; the tests of presets train on noise",
     ("docs/research.md", "lookalike evaluate CUB*"): "needs what that has trained",
     (
+        "docs/evaluation.md",
+        "lookalike evaluate --table ours=*",
+    ): "needs reports of several models; its tests write some",
+    (
         "docs/papers.md",
         "lookalike evaluate FOLDER*",
     ): "needs a benchmark; the tests of the benchmarks run it on drawn ones",

@@ -175,7 +175,27 @@ MISTAKES = {
     "a report over a file": (["{table}", "-g", "{gallery}", "--report", "{table}"], "is a file; a report is a folder"),
     "a report nowhere": (["{table}", "-g", "{gallery}", "--report", "{nowhere}/a"], "no such folder"),
     "comparing nothing": (["--compare", "{nowhere}", "{nowhere}"], "not a report"),
-    "comparing and measuring": (["{table}", "--compare", "{nowhere}", "{nowhere}"], "no SOURCE, --gallery or --model"),
+    "comparing and measuring": (
+        ["{table}", "--compare", "{nowhere}", "{nowhere}", "--rerank", "9"],
+        "--compare goes with --json alone; leave SOURCE and --rerank out",
+    ),
+    "a table and measuring": (
+        ["{table}", "--table", "{nowhere}", "-g", "{gallery}", "--device", "cpu"],
+        "leave SOURCE, --gallery and --device out",
+    ),
+    "a format of no table": (
+        ["{table}", "-g", "{gallery}", "--format", "csv"],
+        "leave --format out, or give --table as well",
+    ),
+    "published figures of several data sets": (
+        ["--table", "{nowhere}", "--cross-domain", "--published", "default"],
+        "published figures are of one data set",
+    ),
+    "two formats": (["--table", "{nowhere}", "--format", "csv", "--json"], "leave --format out"),
+    "garments with weights": (
+        ["{table}", "--protocol", "garments", "--weight", "deep=1"],
+        "the protocol 'garments' goes with SOURCE, --model, --protocol, --where, --column, --encoding and --json alone",
+    ),
 }
 
 

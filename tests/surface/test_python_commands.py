@@ -153,7 +153,7 @@ DOORS: dict[str, tuple[Callable[..., Any], ...]] = {
 PLURALS = {"weight": "weights", "metric": "metrics", "column": "columns", "dimension": "dimensions"}
 IN_TERMINALS_ONLY = {
     "json",
-    *("compare", "table", "format"),  # reports that lie there; methods of EvaluationTable
+    *("compare", "table", "cross_domain", "format"),  # reports that lie there; functions and methods of their own
     *("grades", "reset"),  # protocol="grades=...", forget_weights
     *("model", "runtime", "device"),  # of a retriever, which is handed to learn_weights
     *("override", "listed"),  # overrides, a list

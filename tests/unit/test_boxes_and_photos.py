@@ -201,8 +201,8 @@ def test_a_checkpoint_keeps_what_it_was_trained_on(inshop: Path, tmp_path: Path)
         classes=data.heads,
         trained_on=data.seen,
     )
-    assert load_checkpoint(tmp_path / "x.safetensors").trained_on == (PhotoChoice(0.1, "img"),)
-    assert open_network(str(tmp_path / "x.safetensors")).identity.trained_on == (PhotoChoice(0.1, "img"),)
+    assert load_checkpoint(tmp_path / "x.safetensors").trained_on == (PhotoChoice(0.1, "img", "inshop"),)
+    assert open_network(str(tmp_path / "x.safetensors")).identity.trained_on == (PhotoChoice(0.1, "img", "inshop"),)
 
 
 @pytest.mark.parametrize("text", ["", "{}{", "[1]", '[{"boxes": true}]', '[{"boxes": "x", "photos": ""}]', "[" * 10**5])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
 from lookalike.catalogue.benchmark import Benchmark
@@ -74,6 +75,14 @@ class Catalogue:
     benchmark: Benchmark | None = None
     boxes: bool | float = True
     photos: str = ""
+
+    @property
+    def name(self) -> str:
+        """Short printable name: of the published benchmark, or of the file or folder, without its suffix."""
+        if self.benchmark is not None:
+            return self.benchmark.name
+        name = PurePosixPath(self.source.partition("?")[0]).stem or self.source
+        return "".join(letter if letter.isprintable() else "?" for letter in name)
 
     def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
         """Return for each item whether it may still be in the source: skipped, or in an unlisted folder.

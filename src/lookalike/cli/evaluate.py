@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from lookalike.cli.console import say, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
+from lookalike.cli.given_options import check_given, check_without
 from lookalike.cli.options import (
     K1,
     K2,
@@ -39,8 +40,15 @@ if TYPE_CHECKING:
 
 REASONS_SHOWN = 5
 
+OF_TABLES: Final = ("format", "figures", "published", "cross_domain")
+"""Options of `--table` alone."""
+
+OF_GARMENTS: Final = ("source", "model", "protocol", "where", "column", "encoding", "json")
+"""What the protocol `garments` takes."""
+
 
 def evaluate(
+    context: typer.Context,
     source: Annotated[
         str | None,
         typer.Argument(metavar="SOURCE", help="Folder, table or root of a published benchmark, with labels."),
@@ -135,12 +143,20 @@ def evaluate(
         ),
     ] = None,
     format: Annotated[
-        str, typer.Option("--format", metavar="F", help="Format of --table: markdown, latex or csv.")
-    ] = "markdown",
+        str | None,
+        typer.Option("--format", metavar="F", help="Format of --table: markdown, latex or csv. [default: markdown]"),
+    ] = None,
     figures: Annotated[
         str | None,
         typer.Option("--figures", metavar="M,M", help="Columns of --table; by default those of the protocol's papers."),
     ] = None,
+    cross_domain: Annotated[
+        bool,
+        typer.Option(
+            "--cross-domain",
+            help="For --table: a column for each data set of the reports, and what each model was trained on.",
+        ),
+    ] = False,
     published: Annotated[
         str | None,
         typer.Option(
@@ -152,22 +168,24 @@ def evaluate(
 ) -> int:
     """Measure how good the answers are."""
     if compare is not None:
-        if source is not None or gallery is not None or model:
-            raise UsageError("--compare takes two report folders, and no SOURCE, --gallery or --model")
+        check_given(context, "--compare", takes=("compare", "json"))
         from lookalike.evaluation.comparison import compare_evaluations
 
         return show_comparison(compare_evaluations(*compare), json=json)
     if table:
-        if source is not None or gallery is not None or model:
-            raise UsageError("--table takes report folders, and no SOURCE, --gallery or --model")
+        check_given(context, "--table", takes=("table", "json", *OF_TABLES))
         from lookalike.cli.evaluation_table import show_table
 
-        return show_table(table, format=format, figures=figures, published=published, json=json)
+        return show_table(
+            table, format=format, figures=figures, published=published, cross_domain=cross_domain, json=json
+        )
+    check_without(context, "--table", needed_by=OF_TABLES)
     if source is None:
         raise UsageError("name a SOURCE to measure on, or two report folders: --compare A B")
     from lookalike.evaluation.garment_evaluation import asks_for_garments
 
     if asks_for_garments(protocol):
+        check_given(context, "the protocol 'garments'", takes=OF_GARMENTS)
         return _garments(
             source,
             models=model or (),

@@ -20,9 +20,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
-from lookalike.embedding.network import Device, Network
+from lookalike.embedding.network import Device, Identity, Network
 from lookalike.errors import MissingExtraError, ModelError, UnknownNameError
 from lookalike.models.default_model import SHIPPED, SHIPPED_MODEL
+from lookalike.models.onnx_file import read_metadata
 
 RUNTIMES: Mapping[str, str] = {
     "onnx": "lookalike.embedding.runtimes.onnx:OnnxNetwork",
@@ -70,6 +71,19 @@ def open_network(
             raise
         raise MissingExtraError(f"the runtime {chosen!r}", EXTRAS[chosen]) from error
     return cast(Network, network(path, device=device, threads=threads or processors()))
+
+
+def identity_of(model: str | Path) -> Identity:
+    """Identity of a model: an ONNX file's metadata, which are read without loading it, or those of a checkpoint.
+
+    Raises:
+        ModelError: There is no such file, or it is not a model.
+        MissingExtraError: The library that reads a checkpoint is not installed.
+    """
+    path = find_model(model)
+    if path.suffix in CHECKPOINTS:
+        return open_network(path, runtime="torch", device="cpu").identity
+    return Identity.from_metadata(read_metadata(path), file=str(path))
 
 
 def find_model(model: str | Path) -> Path:

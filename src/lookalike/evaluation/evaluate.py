@@ -13,10 +13,8 @@ from lookalike.errors import UsageError
 from lookalike.evaluation.classification import measure_classification, open_classifier
 from lookalike.evaluation.evaluator import (
     EmbeddedItems,
-    computed_embeddings,
     filtered_items,
     measure_retrieval,
-    stored_embeddings,
     weighted_rows,
 )
 from lookalike.evaluation.metric_values import products_of
@@ -25,12 +23,12 @@ from lookalike.evaluation.option_checks import check_words, resamples_products
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
+from lookalike.evaluation.vectors import from_gallery, from_models, trained_on
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
 from lookalike.types import JSON, PhotoChoice, several
 
 if TYPE_CHECKING:
-    from lookalike.catalogue.protocol import Catalogue
     from lookalike.evaluation.metric_values import MetricValues
     from lookalike.evaluation.ranking import RetrievalResult
     from lookalike.gallery.opening import HasGallery
@@ -51,6 +49,8 @@ class Evaluation:
         skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
         boxes: Whether photos were cropped to their boxes, or the margin around these.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
+        data: Name of the catalogue: of a published benchmark, or of the file or folder.
+        trained_on: Names of the catalogues that the models were trained on; None if they do not tell.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
         search: Options of the searches, as they are served; empty for exact rankings of the whole gallery.
@@ -63,6 +63,8 @@ class Evaluation:
     skipped: Sequence[str]
     boxes: bool | float = True
     photos: str = ""
+    data: str = ""
+    trained_on: Sequence[str] | None = None
     retrieval: RetrievalResult | None = field(default=None, repr=False)
     embedded: EmbeddedItems | None = field(default=None, repr=False)
     search: Mapping[str, JSON] = field(default_factory=dict)
@@ -78,6 +80,8 @@ class Evaluation:
             **self.metric_values.to_json(model=self.model, weights=dict(self.weights)),
             "boxes": self.boxes,
             "photos": self.photos,
+            "data": self.data,
+            "trained_on": None if self.trained_on is None else list(self.trained_on),
             "search": dict(self.search),
             "absent": len(self.skipped),
         }
@@ -226,14 +230,21 @@ def evaluate(
             category=by,
             progress=progress,
         )
-        found = Evaluation(os.fspath(source), measured, classifier.model_id, {}, list(reasons.values()))
+        found = Evaluation(
+            os.fspath(source),
+            measured,
+            classifier.model_id,
+            {},
+            list(reasons.values()),
+            trained_on=trained_on([classifier]),
+        )
     else:
         with model_files(models) as files:
             encoder = open_text_encoder(gallery, files, protocol=chosen.name) if chosen.asks_in_words else None
             if gallery is not None:
-                embedded = _from_gallery(items, gallery)
+                embedded = from_gallery(items, gallery)
             else:
-                embedded = _from_models(catalogue, items, files, runtime=runtime, device=device, progress=progress)
+                embedded = from_models(catalogue, items, files, runtime=runtime, device=device, progress=progress)
         retrieval = None
         if encoder is not None:
             measured, used = measure_in_words(
@@ -266,15 +277,22 @@ def evaluate(
         skipped = _absent(items, embedded)
         measured = replace(measured, notes=(*measured.notes, *embedded.notes))
         found = Evaluation(
-            os.fspath(source), measured, embedded.model_id, used, skipped, retrieval=retrieval, embedded=embedded
+            os.fspath(source),
+            measured,
+            embedded.model_id,
+            used,
+            skipped,
+            trained_on=embedded.trained_on,
+            retrieval=retrieval,
+            embedded=embedded,
         )
     overlap = overlap_notes(catalogue.items(), items, unknown=(*UNKNOWN, *several(unknown)))
     values = found.metric_values
     products = products_of(values.queries, items, unknown=(*UNKNOWN, *several(unknown))) if by_product else ()
     found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap), products=products))
-    seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
+    seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data=catalogue.name)
     options = {} if search is None else search.to_json()
-    found = replace(found, boxes=seen.boxes, photos=seen.photos, search=options)
+    found = replace(found, boxes=seen.boxes, photos=seen.photos, data=seen.data, search=options)
     if report is not None:
         found.write_report(report)
     return found
@@ -290,36 +308,6 @@ def check_folder(folder: Path) -> None:
         raise UsageError(f"{folder} is a file; a report is a folder")
     if not folder.parent.is_dir():
         raise UsageError(f"{folder.parent}: no such folder")
-
-
-def _from_gallery(items: Sequence[Item], place: HasGallery | str | os.PathLike[str]) -> EmbeddedItems:
-    from lookalike.gallery.opening import gallery_of
-
-    with gallery_of(place) as gallery:
-        return stored_embeddings(items, gallery)
-
-
-def _from_models(
-    catalogue: Catalogue,
-    items: Sequence[Item],
-    models: Sequence[str],
-    *,
-    runtime: str,
-    device: str,
-    progress: Progress | None,
-) -> EmbeddedItems:
-    from lookalike.embedding.embedder import PhotoEmbedder
-    from lookalike.embedding.model_loading import open_network
-
-    networks = [open_network(model, runtime=runtime, device=device) for model in models]
-    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), progress=progress)
-    here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos)
-    notes = [
-        f"{network.identity.name} was trained on {', '.join(map(str, network.identity.trained_on))}; this is {here}"
-        for network in networks
-        if network.identity.trained_on and here not in network.identity.trained_on
-    ]
-    return replace(embedded, notes=(*embedded.notes, *notes))
 
 
 def _absent(items: Sequence[Item], embedded: EmbeddedItems) -> list[str]:

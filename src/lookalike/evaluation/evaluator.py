@@ -42,6 +42,7 @@ class EmbeddedItems:
         contents: SHA-256 of the photo's bytes by the item's id, where known.
         stored_weights: Weights stored in the gallery; None without any.
         notes: Notes for the user on what the vectors were computed from, a line each.
+        trained_on: Names of the catalogues that the models were trained on; None if that is unknown.
     """
 
     spaces: tuple[Space, ...]
@@ -51,6 +52,7 @@ class EmbeddedItems:
     contents: Mapping[str, str] = field(default_factory=dict)
     stored_weights: Mapping[str, float] | None = None
     notes: tuple[str, ...] = ()
+    trained_on: tuple[str, ...] | None = None
 
     @property
     def model_id(self) -> str:

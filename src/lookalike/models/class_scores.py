@@ -10,7 +10,7 @@ import torch
 from PIL.Image import Image
 
 from lookalike.models.checkpoint import load_checkpoint
-from lookalike.types import Float32
+from lookalike.types import Float32, PhotoChoice
 
 
 class Classifier:
@@ -38,6 +38,11 @@ class Classifier:
     def model_id(self) -> str:
         """Id of the model, such as `default@9f3c21ab`."""
         return f"{self._checkpoint.name}@{self._checkpoint.fingerprint[:8]}"
+
+    @property
+    def trained_on(self) -> Sequence[PhotoChoice]:
+        """What of the photos of each catalogue it was trained on; empty if that is unknown."""
+        return self._checkpoint.trained_on
 
     @property
     def wanted_size(self) -> int:

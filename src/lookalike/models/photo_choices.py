@@ -30,9 +30,12 @@ def read_choices(text: str, *, file: str) -> tuple[PhotoChoice, ...]:
         ModelError: It is damaged.
     """
     try:
-        found = [PhotoChoice(one["boxes"], one["photos"]) for one in json.loads(text)]
-        if all(isinstance(one.boxes, bool | int | float) and isinstance(one.photos, str) for one in found):
+        found = [PhotoChoice(one["boxes"], one["photos"], one.get("data", "")) for one in json.loads(text)]
+        texts = [part for one in found for part in (one.photos, one.data)]
+        if all(isinstance(one.boxes, bool | int | float) for one in found) and all(
+            isinstance(part, str) for part in texts
+        ):
             return tuple(found)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise ModelError(f"{file}: damaged: {TRAINED_ON} is a list of boxes and photos, got {text[:80]!r}")

@@ -38,14 +38,14 @@ def markdown(table: TableContent) -> str:
         "|---|---:|" + "---|" * len(heads),
     ]
     for row in table.rows:
-        cells = [_cell_text(row.cells[name], plus_minus=" ± ") for name in table.metrics]
-        lines.append(f"| {_in_markdown(row.method)} | {len(row.models)} | {' | '.join(cells)} |")
+        cells = [cell_text(row.cells[name], plus_minus=" ± ") for name in table.metrics]
+        lines.append(f"| {in_markdown(row.method)} | {len(row.models)} | {' | '.join(cells)} |")
     for number, one in enumerate(table.published, start=1):
         cells = [_percent_of(one, name) for name in table.metrics]
-        lines.append(f"| {_in_markdown(one.method)} [{number}] | | {' | '.join(cells)} |")
+        lines.append(f"| {in_markdown(one.method)} [{number}] | | {' | '.join(cells)} |")
     if table.published:
         lines += ["", f"Published figures{table.published_queries}:", ""]
-        lines += [f"{number}. {_in_markdown(_source(one))}" for number, one in enumerate(table.published, start=1)]
+        lines += [f"{number}. {in_markdown(_source(one))}" for number, one in enumerate(table.published, start=1)]
     return "\n".join(lines) + "\n"
 
 
@@ -61,7 +61,7 @@ def latex(table: TableContent) -> str:
         r"\midrule",
     ]
     for row in table.rows:
-        cells = [_cell_text(row.cells[name], plus_minus=r" $\pm$ ") for name in table.metrics]
+        cells = [cell_text(row.cells[name], plus_minus=r" $\pm$ ") for name in table.metrics]
         lines.append(rf"{in_latex(row.method)} & {len(row.models)} & {' & '.join(cells)} \\")
     if table.published:
         lines.append(r"\midrule")
@@ -102,11 +102,18 @@ def in_latex(text: str) -> str:
     return "".join(LATEX.get(letter, letter) for letter in text)
 
 
-def _in_markdown(text: str) -> str:
+def in_markdown(text: str) -> str:
+    """Return a text as Markdown prints it."""
     return re.sub(r"([\\`*_|<>\[\]])", r"\\\1", text)
 
 
-def _cell_text(cell: Cell, *, plus_minus: str) -> str:
+def cell_text(cell: Cell, *, plus_minus: str) -> str:
+    """Return a figure in percent, with deviation and interval.
+
+    Args:
+        cell: The figure.
+        plus_minus: Sign between mean and deviation.
+    """
     low, high = (f"{100 * bound:.1f}" for bound in cell.interval)
     spread = "" if cell.deviation is None else f"{plus_minus}{100 * cell.deviation:.1f}"
     return f"{100 * cell.mean:.1f}{spread} ({low} to {high})"

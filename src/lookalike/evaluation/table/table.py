@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -49,8 +49,12 @@ class EvaluationTable(TableContent):
         return formats.comma_separated(self)
 
 
+Reports: TypeAlias = Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]]
+"""Report folders by the name of the method: one, or several."""
+
+
 def tabulate_evaluations(
-    reports: Mapping[str, str | os.PathLike[str] | Sequence[str | os.PathLike[str]]],
+    reports: Reports,
     *,
     figures: Sequence[str] = (),
     published: str | os.PathLike[str] | None = None,
@@ -68,18 +72,13 @@ def tabulate_evaluations(
         MismatchError: The evaluations differ in protocol, queries or gallery size.
         ConfigError: The file of published results is invalid.
     """
-    folders = {
-        method: [given] if isinstance(given, str | os.PathLike) else list(given) for method, given in reports.items()
-    }
-    if not folders or not all(folders.values()) or sum(map(len, folders.values())) > MOST_REPORTS:
-        raise UsageError(f"a table is made of 1 to {MOST_REPORTS:,} report folders, and each method has one")
-    read = {method: [read_report(Path(one)) for one in several] for method, several in folders.items()}
+    read = read_reports(reports)
     everything = [one for several in read.values() for one in several]
     for other in everything[1:]:
         check_comparable(everything[0], other)
     summary = everything[0].summary
     metrics = _metrics(everything, figures, summary["protocol"])
-    rows = [_row(method, several, metrics) for method, several in read.items()]
+    rows = [row_of(method, several, metrics) for method, several in read.items()]
     beside = [] if published is None else read_published(os.fspath(published), protocol=summary["protocol"])
     return EvaluationTable(
         protocol=summary["protocol"],
@@ -91,14 +90,24 @@ def tabulate_evaluations(
     )
 
 
+def read_reports(reports: Reports) -> dict[str, list[ReportedEvaluation]]:
+    """Read the reports of a table, by the name of the method.
+
+    Raises:
+        UsageError: A folder is no report, or there is none, or too many.
+    """
+    folders = {
+        method: [given] if isinstance(given, str | os.PathLike) else list(given) for method, given in reports.items()
+    }
+    if not folders or not all(folders.values()) or sum(map(len, folders.values())) > MOST_REPORTS:
+        raise UsageError(f"a table is made of 1 to {MOST_REPORTS:,} report folders, and each method has one")
+    return {method: [read_report(Path(one)) for one in several] for method, several in folders.items()}
+
+
 def _metrics(reports: Sequence[ReportedEvaluation], wanted: Sequence[str], protocol: str) -> list[str]:
-    first = list(reports[0].summary["metrics"])
-    common = [name for name in first if all(name in one.summary["metrics"] for one in reports)]
+    common = common_metrics(reports)
     if wanted:
-        for name in wanted:
-            if name not in common:
-                raise UnknownNameError("metric of the reports", name, common)
-        return list(dict.fromkeys(wanted))
+        return chosen_metrics(wanted, common)
     usual = COLUMNS.get(protocol.partition("=")[0])
     chosen = [name for name in usual if name in common] if usual else common[:MOST_COLUMNS]
     if not chosen:
@@ -106,7 +115,29 @@ def _metrics(reports: Sequence[ReportedEvaluation], wanted: Sequence[str], proto
     return chosen
 
 
-def _row(method: str, reports: Sequence[ReportedEvaluation], metrics: Sequence[str]) -> Row:
+def common_metrics(reports: Sequence[ReportedEvaluation]) -> list[str]:
+    """Metrics that all reports have, in the order of the first."""
+    return [name for name in reports[0].summary["metrics"] if all(name in one.summary["metrics"] for one in reports)]
+
+
+def chosen_metrics(wanted: Sequence[str], common: Sequence[str]) -> list[str]:
+    """Metrics that were asked for, each once.
+
+    Raises:
+        UnknownNameError: A report lacks one.
+    """
+    for name in wanted:
+        if name not in common:
+            raise UnknownNameError("metric of the reports", name, common)
+    return list(dict.fromkeys(wanted))
+
+
+def row_of(method: str, reports: Sequence[ReportedEvaluation], metrics: Sequence[str]) -> Row:
+    """Figures of a method, over its seeds.
+
+    Raises:
+        UsageError: Two reports are of one model.
+    """
     models = [str(one.summary["model"]) for one in reports]
     if len({*models}) < len(models):
         twice = next(model for model in models if models.count(model) > 1)

@@ -104,7 +104,7 @@ def read_splits(data: DataSettings, *, folder: Path) -> dict[str, Split]:
     check_dev_where(source, before=before, after=len(splits["dev"]), dev_where=data.dev_where)
     if data.dev_photos:
         splits["dev"] = sampled_products(splits["dev"], data)
-    shown = PhotoChoice.of(splits["train"], boxes=catalogue.boxes, photos=catalogue.photos)
+    shown = PhotoChoice.of(splits["train"], boxes=catalogue.boxes, photos=catalogue.photos, data=catalogue.name)
     return {part: Split(data, items, shown) for part, items in splits.items()}
 
 

@@ -1,0 +1,95 @@
+"""Vectors of the items of an evaluation, from a gallery or by models, and what these were trained on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lookalike.errors import MissingExtraError, ModelError
+from lookalike.evaluation.evaluator import EmbeddedItems, computed_embeddings, stored_embeddings
+from lookalike.types import PhotoChoice
+
+if TYPE_CHECKING:
+    from lookalike.catalogue.protocol import Catalogue
+    from lookalike.embedding.network import Identity
+    from lookalike.gallery.opening import HasGallery
+    from lookalike.gallery.protocol import Gallery
+    from lookalike.types import Item
+
+
+def from_gallery(items: Sequence[Item], place: HasGallery | str | os.PathLike[str]) -> EmbeddedItems:
+    """Read the vectors of items from a gallery.
+
+    Raises:
+        UsageError: The gallery has none of the items.
+    """
+    from lookalike.gallery.opening import gallery_of
+
+    with gallery_of(place) as gallery:
+        return replace(stored_embeddings(items, gallery), trained_on=trained_on(identities_of(gallery)))
+
+
+def from_models(
+    catalogue: Catalogue,
+    items: Sequence[Item],
+    models: Sequence[str],
+    *,
+    runtime: str,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> EmbeddedItems:
+    """Embed items with models, and note those that were trained on other parts of photos.
+
+    Raises:
+        ModelError: A model cannot be loaded.
+        UsageError: No photo can be read.
+    """
+    from lookalike.embedding.embedder import PhotoEmbedder
+    from lookalike.embedding.model_loading import open_network
+
+    networks = [open_network(model, runtime=runtime, device=device) for model in models]
+    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), progress=progress)
+    here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data="")
+    notes = []
+    for identity in (network.identity for network in networks):
+        seen = dict.fromkeys(replace(choice, data="") for choice in identity.trained_on)
+        if seen and here not in seen:
+            notes.append(f"{identity.name} was trained on {', '.join(map(str, seen))}; this is {here}")
+    names = trained_on([network.identity for network in networks])
+    return replace(embedded, notes=(*embedded.notes, *notes), trained_on=names)
+
+
+class Trained(Protocol):
+    """A model that tells what it was trained on."""
+
+    @property
+    def trained_on(self) -> Sequence[PhotoChoice]:
+        """What of the photos of each catalogue it was trained on; empty if that is unknown."""
+        ...
+
+
+def trained_on(models: Sequence[Trained]) -> tuple[str, ...] | None:
+    """Names of the catalogues that models were trained on; None if one of the models does not tell."""
+    if not models or not all(model.trained_on for model in models):
+        return None
+    names = dict.fromkeys(choice.data for model in models for choice in model.trained_on)
+    return None if "" in names else tuple(names)
+
+
+def identities_of(gallery: Gallery) -> list[Identity]:
+    """Identities of the models that filled a gallery; empty if a file is gone, or is that of another model by now."""
+    from lookalike.embedding.compatibility import model_ids_of
+    from lookalike.embedding.model_choice import models_of
+    from lookalike.embedding.model_loading import identity_of
+
+    found = []
+    for model in models_of(gallery.model):
+        try:
+            found.append(identity_of(Path(model) if model != "default" else model))
+        except (ModelError, MissingExtraError):  # the vectors are measured without it
+            return []
+    known = {identity.model_id for identity in found}
+    return found if known == {*model_ids_of(gallery.spaces)} else []
