@@ -95,6 +95,23 @@ def test_events_are_kept_once_and_only_what_the_docs_say(shop: Shop) -> None:
     assert stat.S_IMODE(file_of(shop).stat().st_mode) == 0o600
 
 
+def test_a_search_that_no_visitor_made_is_answered_and_not_remembered(shop: Shop) -> None:
+    weights = {"deep": 0.1, "color": 1.0}
+    with open_client(shop, interleave_share=1.0, interleave_weights=weights) as client:
+        told = asked(client, {**QUESTION, "remember": False})
+        form = {name: (None, value) for name, value in {"id": "red-0", "k": "4", "remember": "false"}.items()}
+        as_form = client.post("/v1/search", files=form).json()
+        assert "interleaved" not in told["query"]  # since nothing could be learned from it
+        assert told["matches"] == as_form["matches"] and len(told["matches"]) == 4
+        refused(client.post("/v1/events", json=event_of(told)), "invalid")
+        assert "lookalike_searches_total{" not in client.get("/metrics").text
+        wrong = client.post("/v1/search", files={**form, "remember": (None, "no way")})
+        assert refused(wrong, "invalid")["problems"][0]["field"] == "remember"
+        answer = client.post("/v1/search", files={**form, "remember": (None, "true")}).json()
+        assert 'lookalike_searches_total{gallery="' in client.get("/metrics").text
+    assert [done.search.query_id for done in remembered(shop)] == [answer["query"]["id"]]
+
+
 def test_words_are_kept_where_the_settings_allow_it(shop: Shop) -> None:
     with open_client(shop, events_words=True) as client:
         asked(client, {"text": "red", "k": 2, "text_search": "full_text"})

@@ -152,8 +152,8 @@ def test_http_serves_the_ranges_of_the_description() -> None:
     served = Options.model_json_schema()["properties"]
     assert list(served) == [name for name, option in OPTIONS.items() if not option.of_photo]
     assert {*OPTIONS} - {*served} == {"box", "garment"}
-    assert list(Question.model_fields) == [*served, "id", "unlike_id"]
-    assert set(FORM_PARTS) == {"photo", "id", "unlike", "unlike_id", *OPTIONS}
+    assert sorted(Question.model_fields) == sorted([*served, "id", "unlike_id", "remember"])
+    assert set(FORM_PARTS) == {"photo", "id", "unlike", "unlike_id", "remember", *OPTIONS}
     for name, option in OPTIONS.items():
         assert option.description or option.choices, name
         if option.least is None:

@@ -2222,6 +2222,11 @@ export interface components {
              */
             explain?: boolean;
             /**
+             * Remember
+             * @description Whether a server that remembers searches remembers this one, and counts how good it is. False is for an answer that no visitor searched for, such as items beside a product, or that is replaced at once. The default is true.
+             */
+            remember?: boolean;
+            /**
              * Id
              * @description One or more items to look like; may be left out with `text`. They are not matches.
              */
@@ -2387,6 +2392,8 @@ export interface components {
             text_search?: "hybrid" | "visual" | "full_text" | "";
             /** @description Whether the first 20 matches get an `explanation`. For one photo or item. The default is false. */
             explain?: boolean;
+            /** @description Whether a server that remembers searches remembers this one, and counts how good it is. False is for an answer that no visitor searched for, such as items beside a product, or that is replaced at once. The default is true. */
+            remember?: boolean;
         };
         GarmentsForm: {
             /** @description A photo, or several. */

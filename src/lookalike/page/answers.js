@@ -2,6 +2,7 @@
 
 import {ApiError, findsGarments, getGarments, search} from "./api.js";
 import {kept} from "./kept.js";
+import {settings} from "./settings.js";
 import {WHOLE, filtersInUse, whereOf} from "./state.js";
 
 const KEPT = 40;
@@ -12,8 +13,12 @@ const PROBABLY = 0.5;
 export const keyOf = ({item, photo, box, garment, weights, filters, text, textWeight, sameKind, like, unlike}) =>
 	JSON.stringify([item, photo, box, garment, weights, whereOf(filters), text, textWeight, sameKind, like, unlike]);
 
+/** Whether a box or a slider moves: a server that learns remembers only where it stops. */
+const isMoving = () => settings.events && document.querySelector(".held, [type=range]:active") !== null;
+
 export class Answers {
-	#kept = new Map(); // key -> {matches, weights, labels, noGarment, reading, ended}: what was fetched so far
+	passing = false; // the last answer was asked for meanwhile
+	#kept = new Map(); // key -> {matches, weights, labels, noGarment, reading, passing, ended}: what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
 
 	/** Cached answer of a key. */
@@ -24,23 +29,32 @@ export class Answers {
 	/** Whether all matches that a state shows are cached. */
 	has(state) {
 		const answer = this.get(keyOf(state));
-		return answer !== undefined && (answer.ended || answer.matches.length >= state.shown);
+		return (
+			answer !== undefined && (!answer.passing || isMoving()) && (answer.ended || answer.matches.length >= state.shown)
+		);
 	}
 
 	/** Fetch the missing pages of an answer, and return all of it; `sent` is told which share of a photo is sent. */
 	async fetch(state, signal, sent) {
 		const key = keyOf(state);
-		const before = this.get(key)?.matches ?? [];
+		const known = this.get(key);
+		const passing = (this.passing = isMoving());
+		const before = known && !known.passing ? known.matches : [];
 		const asked = await this.#asked(state);
 		const k = state.shown - before.length;
-		const {matches, query} = await search({...asked, k, offset: before.length}, signal, sent);
+		const remember = passing ? "false" : null;
+		const {matches, query} = await search({...asked, k, offset: before.length, remember}, signal, sent);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
-			matches: [...before, ...matches.map((match, at) => ({...match, query_id: at < 100 ? query.id : null}))],
+			matches: [
+				...before,
+				...matches.map((match, at) => ({...match, query_id: at < 100 && !passing ? query.id : null})),
+			],
 			weights: query.weights,
 			labels: query.labels ?? {},
 			noGarment: query.no_garment ?? 0,
 			reading: query.text_read,
+			passing,
 			ended: matches.length < k,
 		};
 		this.#kept.delete(key);
@@ -51,7 +65,7 @@ export class Answers {
 
 	/** Where a match agrees with the query; undefined if the server cannot read its photo. */
 	async explanation(state, {rank}, signal) {
-		const asked = {...(await this.#asked(state)), k: 1, offset: rank - 1, explain: true};
+		const asked = {...(await this.#asked(state)), k: 1, offset: rank - 1, explain: true, remember: "false"};
 		const {matches} = await search(asked, signal);
 		return matches[0]?.explanation;
 	}

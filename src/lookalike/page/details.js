@@ -63,7 +63,7 @@ export class Details {
 			const known = match ?? (await getItem(id, signal));
 			if (this.id !== id) return;
 			if (!match) this.#fill(known, null, null);
-			const {matches} = await search({id, k: NEIGHBOURS}, signal);
+			const {matches} = await search({id, k: NEIGHBOURS, remember: "false"}, signal);
 			if (this.id === id) this.#showNeighbours(matches);
 		} catch (error) {
 			if (!signal.aborted && this.id === id) this.#neighbours.replaceChildren(make("p.notice-text", error.message));

@@ -97,6 +97,13 @@ function boxed(box) {
 	go({box, garment, shown: PAGE}, {push: !box && chosen !== null});
 }
 
+/** Search where a move has stopped, to be remembered. */
+function settle() {
+	if (answers.passing) searching.ask(state);
+	answers.passing = false;
+}
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(settle));
+
 function choose(number) {
 	const filters = withoutKind(answers.get(shown)?.labels ?? {}, facets, state.filters);
 	go({box: null, garment: String(number), filters, shown: PAGE});

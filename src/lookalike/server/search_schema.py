@@ -78,7 +78,17 @@ Options = create_model(
 )
 
 
-class ItemExamples(BaseModel):
+class Remembering(BaseModel):
+    """Whether a search is one of a visitor."""
+
+    remember: bool = Field(
+        default=True,
+        description="Whether a server that remembers searches remembers this one, and counts how good it is. False is "
+        "for an answer that no visitor searched for, such as items beside a product, or that is replaced at once.",
+    )
+
+
+class ItemExamples(Remembering):
     """Items to look like, and less like."""
 
     id: ItemId | Annotated[list[ItemId], Field(min_length=1, max_length=MOST)] | None = Field(
@@ -170,6 +180,7 @@ FORM_PARTS: Final[dict[str, Any]] = {
         "description": OPTIONS["garment"].description,
     },
     **OPTION_PARTS,
+    "remember": form_part(Remembering.model_json_schema()["properties"]["remember"]),
 }
 """Schema of each form part, by name."""
 

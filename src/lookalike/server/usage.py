@@ -36,11 +36,18 @@ class Served:
     features: MatchFeatures | None = None
 
 
-def answered(context: GalleryContext, examples: Examples, options: SearchRequest) -> Served:
-    """Answer a search; a share of them, chosen at random, with two rankings."""
+def answered(context: GalleryContext, examples: Examples, options: SearchRequest, *, remember: bool = True) -> Served:
+    """Answer a search; a share of those that are remembered, chosen at random, with two rankings.
+
+    Args:
+        context: Gallery.
+        examples: What it is by.
+        options: Its options.
+        remember: Whether it is remembered where searches are.
+    """
+    if context.recorder is None or not remember:
+        return Served(context.retriever.answer(examples, options, remote=False))
     served = ordered(context, examples, options)
-    if context.recorder is None:
-        return served
     query, attributes = served.answer.query, context.settings.events_attributes
     shown = query_labels(query.item, query.labels, context.retriever.gallery)
     return replace(
@@ -52,7 +59,7 @@ def ordered(context: GalleryContext, examples: Examples, options: SearchRequest)
     """Answer a search by its own ranking, or by two that are interleaved."""
     answer = context.retriever.answer(examples, options, remote=False)
     settings, by_ranking = context.settings, bool(context.settings.interleave_ranking)
-    if context.recorder is None or not can_interleave(options, by_ranking=by_ranking):
+    if not can_interleave(options, by_ranking=by_ranking):
         return Served(answer)
     if RANDOM.random() >= settings.interleave_share:
         return Served(answer)
@@ -121,19 +128,26 @@ def score_of(match: Match, weights: Mapping[str, float]) -> float:
     return round(sum(weight * match.scores[name] for name, weight in weights.items() if weight) / total, 6)
 
 
-def told(served: Served, context: GalleryContext) -> dict[str, Any]:
-    """JSON of an answer with its query id; counts the search, and remembers it if the settings say so."""
+def told(served: Served, context: GalleryContext, *, remember: bool = True) -> dict[str, Any]:
+    """JSON of an answer with its query id; counts the search, and remembers it if the settings say so.
+
+    Args:
+        served: Answer.
+        context: Gallery.
+        remember: Whether it is remembered where searches are, and its quality counted.
+    """
     answer, query_id = served.answer, new_query_id()
     query, best = answer.query, answer.matches[0] if answer.matches else None
     by_cosine = best is not None and not query.metrics and query.text is None and not query.offset
     context.metrics.searched(answer.took_ms)
-    context.metrics.judged(
-        context.name,
-        is_good=has_good_match(answer),
-        score=best.score if best is not None and by_cosine else None,
-        relevance=None if best is None or query.offset else best.relevance,
-    )
-    if context.recorder is not None:
+    if remember:
+        context.metrics.judged(
+            context.name,
+            is_good=has_good_match(answer),
+            score=best.score if best is not None and by_cosine else None,
+            relevance=None if best is None or query.offset else best.relevance,
+        )
+    if context.recorder is not None and remember:
         record = record_of(
             answer,
             query_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Final
+from typing import Final, NamedTuple
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -35,6 +35,7 @@ from lookalike.server.search_schema import (
     ItemExamples,
     Options,
     Question,
+    Remembering,
     request_of,
 )
 from lookalike.server.usage import Served, answered, told
@@ -86,17 +87,31 @@ async def search(request: Request, context: Context) -> JSONResponse:
     settings = context.settings
     with context.intake.body(request, limit=settings.upload_bytes, seconds=settings.upload_seconds) as body:
         if body.media_type == FORM:
-            examples, options = read_form(await body.form(parts=settings.parts))
+            asked = read_form(await body.form(parts=settings.parts))
         elif body.media_type == JSON_TYPE:
-            examples, options = read_json(await body.json(Question))
+            asked = read_json(await body.json(Question))
         else:
             raise unsupported_media_type(body.media_type, [FORM, JSON_TYPE])
         owner = is_owner(request, context)
-        served = await context.searches.run(lambda: answer_to(examples, options, context, owner=owner), request=request)
-    return JSONResponse(told(served, context))
+        served = await context.searches.run(lambda: answer_to(asked, context, owner=owner), request=request)
+    return JSONResponse(told(served, context, remember=asked.remember))
 
 
-def read_json(question: ItemExamples) -> tuple[Examples, SearchRequest]:
+class Asked(NamedTuple):
+    """A search as it came.
+
+    Attributes:
+        examples: What it is by.
+        options: Its options.
+        remember: Whether it is remembered where searches are.
+    """
+
+    examples: Examples
+    options: SearchRequest
+    remember: bool
+
+
+def read_json(question: ItemExamples) -> Asked:
     """Read a search by items or words.
 
     Raises:
@@ -105,10 +120,11 @@ def read_json(question: ItemExamples) -> tuple[Examples, SearchRequest]:
     request = request_of(question)
     if not question.id and request.text is None:
         raise invalid([{"loc": ["id"], "msg": "give the id of an item, or words as text"}])
-    return Examples.of(None, question.id, (), as_list(question.unlike_id), text=request.text), request
+    examples = Examples.of(None, question.id, (), as_list(question.unlike_id), text=request.text)
+    return Asked(examples, request, question.remember)
 
 
-def read_form(form: Form) -> tuple[Examples, SearchRequest]:
+def read_form(form: Form) -> Asked:
     """Read a search by photos.
 
     Raises:
@@ -124,6 +140,7 @@ def read_form(form: Form) -> tuple[Examples, SearchRequest]:
             raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
         values[name] = parse_json(given[0]) if name in AS_JSON else given[0]
     box, garment = (values.pop(name, None) for name in ("box", "garment"))
+    remembering = validated(Remembering, {name: values.pop(name) for name in ("remember",) if name in values})
     request = request_of(
         validated(Options, values),
         box=None if box is None else box_of(str(box)),
@@ -136,7 +153,7 @@ def read_form(form: Form) -> tuple[Examples, SearchRequest]:
         form.fields.get("unlike_id", ()),
         text=request.text,
     )
-    return examples, request
+    return Asked(examples, request, remembering.remember)
 
 
 def check_parts(form: Form) -> None:
@@ -184,18 +201,19 @@ def box_of(text: str) -> Box:
         raise invalid([{"loc": ["box"], "msg": str(error)}]) from None
 
 
-def answer_to(examples: Examples, options: SearchRequest, context: GalleryContext, *, owner: bool) -> Served:
+def answer_to(asked: Asked, context: GalleryContext, *, owner: bool) -> Served:
     """Answer a search, in a worker thread.
 
     Raises:
         ApiError: The search needs the token.
     """
+    examples, options, remember = asked
     if not owner:
         check_allowed(options, context)
     may_scan = bool(options.metrics or options.group)
     stopped = within(context.settings.scan_seconds) if may_scan and not owner else nullcontext()
     with context.decoding.in_use(refuse=True), stopped:
-        return answered(context, examples, options)
+        return answered(context, examples, options, remember=remember)
 
 
 def as_list(given: str | list[str] | None) -> list[str]:
