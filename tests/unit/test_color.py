@@ -135,7 +135,8 @@ class TestBins:
         expected = [
             sum(grid.shares[c, place] * values[grid.numbers[c, place]] for place in range(8)) for c in (7, 4095)
         ]
-        assert grid.spread(values, np.array([7, 4095])) == pytest.approx(expected, abs=1e-6)
+        assert grid.spread(values)[[7, 4095]] == pytest.approx(expected, abs=1e-6)
+        np.testing.assert_array_equal(grid.among(np.array([7, 4095])).spread(values), grid.spread(values)[[7, 4095]])
 
 
 def test_the_maker_names_what_was_learned(color: Color) -> None:

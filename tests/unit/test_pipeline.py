@@ -29,7 +29,8 @@ class MeanColor:
 
     spaces = (Space("deep", 3, "mean@1"),)
     fingerprint = "mean@1"
-    wanted_size = 4
+    wanted_size = 4, 4
+    parallel_calls = 1
     labels: Mapping[str, Sequence[str]] = {}
     calibration = None
 
@@ -257,6 +258,61 @@ def test_strict_stops_at_the_first_unreadable_photo_and_keeps_those_before_it(
     assert {item.id for item in gallery.list()[1]} == {"a", "b"}
 
 
+class TestParallelNetwork:
+    """Networks that several threads may call run on a batch for each processor."""
+
+    class Parallel(MeanColor):
+        """Waits in the first batches until as many run as may."""
+
+        parallel_calls = 3
+
+        def __init__(self, *, at_once: int) -> None:
+            super().__init__()
+            self.started, self.running, self.most = 0, 0, 0
+            self.together = threading.Barrier(at_once, timeout=60)
+
+        def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+            with self._counting:
+                self.started += 1
+                self.running += 1
+                self.most = max(self.most, self.running)
+                is_first = self.started <= self.together.parties
+            if is_first:
+                self.together.wait()
+            found = super().embed_prepared(batch)
+            with self._counting:
+                self.running -= 1
+            return found
+
+    def test_batches_run_at_once_and_come_in_order(self, folder: Path, gallery: LocalGallery) -> None:
+        embedder = self.Parallel(at_once=3)
+        report = index_catalogue(open_catalogue(str(folder)), embedder, gallery, batch=2, workers=3)
+        assert (report.added, sorted(embedder.batches), embedder.most) == (10, [2] * 5, 3)
+        assert [item.id for item in gallery.list()[1]] == [f"{number}.png" for number in range(10)]
+        for number in range(10):
+            mean = np.array([25 * number + 1, 41, 41], dtype=np.float64)
+            expected = mean / np.linalg.norm(mean)
+            np.testing.assert_allclose(gallery.vectors(f"{number}.png")["deep"][0], expected, atol=1e-6)
+
+    def test_no_more_run_than_there_are_workers(self, folder: Path, gallery: LocalGallery) -> None:
+        embedder = self.Parallel(at_once=2)
+        report = index_catalogue(open_catalogue(str(folder)), embedder, gallery, batch=2, workers=2)
+        assert (report.added, embedder.most) == (10, 2)
+
+    def test_an_error_of_one_ends_the_run_and_keeps_what_came_before(self, folder: Path, gallery: LocalGallery) -> None:
+        class Failing(MeanColor):
+            parallel_calls = 3
+
+            def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
+                if any(prepared["mean"][0] == 25 * 7 + 1 for prepared in batch):
+                    raise MismatchError("broken")
+                return super().embed_prepared(batch)
+
+        with pytest.raises(MismatchError, match="broken"):
+            index_catalogue(open_catalogue(str(folder)), Failing(), gallery, batch=2, workers=3)
+        assert [item.id for item in gallery.list()[1]] == [f"{number}.png" for number in range(6)]
+
+
 def broken_off(items: list[Item], source: str) -> Catalogue:
     def read() -> object:
         yield from items
@@ -345,7 +401,7 @@ def test_only_a_few_batches_of_photos_are_ever_in_memory(folder: Path, gallery: 
     catalogue = Catalogue("folder", "many", lambda: iter(many), len(many))
     report = index_catalogue(catalogue, Watched(), Noted(), batch=4, workers=3)  # type: ignore[arg-type]
     assert report.added == len(gallery) == len(many)
-    assert max(ahead) <= 2 * 4 + 3 + 4
+    assert max(ahead) <= 2 * 4 + 3 + 4 + 2 * 4
     assert written[0] <= WRITE_ROWS + 4
     assert [item.id for item in gallery.list(limit=None)[1]] == [item.id for item in many]
 

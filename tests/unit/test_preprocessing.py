@@ -41,3 +41,29 @@ def test_a_photo_of_any_shape_takes_no_more_memory_than_its_input(fit: Fit, size
     assert peak_memory() - before < 50_000_000
     assert fitted.size == (224, 224)
     assert fitted.getpixel((111, 111)) == (10, 200, 30)
+
+
+def test_photos_are_normalised_channel_by_channel() -> None:
+    preprocessing = Preprocessing(24, 18, mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
+    photos = [noise(18, 24), noise(50, 31)]
+    rows = preprocessing.normalised([preprocessing.pixels(photo) for photo in photos])
+    assert rows.shape == (2, 3, 24, 18) and rows.dtype == np.float32
+    for photo, row in zip(photos, rows, strict=True):
+        values = np.asarray(photo.resize((18, 24), Image.Resampling.BILINEAR), dtype=np.float64) / 255
+        expected = (values - [0.1, 0.2, 0.3]) / [0.5, 1.0, 2.0]
+        np.testing.assert_allclose(row.transpose(1, 2, 0), expected, atol=1e-6)
+        np.testing.assert_array_equal(preprocessing(photo), row)
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "wanted"),
+    [
+        (Preprocessing(192, 144), (144, 192)),
+        (Preprocessing(192, 144, fit="pad"), (192, 192)),
+        (Preprocessing(224, 224, fit="crop", short_side=256), (256, 256)),
+    ],
+)
+def test_photos_are_decoded_at_the_least_size_that_needs_no_enlarging(
+    preprocessing: Preprocessing, wanted: tuple[int, int]
+) -> None:
+    assert preprocessing.wanted_size == wanted

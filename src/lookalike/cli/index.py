@@ -69,7 +69,9 @@ def index(
     batch: Annotated[
         int | None, typer.Option("--batch", metavar="N", help="Number of photos to embed at once.")
     ] = None,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="Number of decoding threads.")] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", help="Number of threads that decode and embed.")
+    ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")
     ] = False,

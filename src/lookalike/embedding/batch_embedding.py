@@ -31,7 +31,7 @@ from lookalike.types import Content, FileStamp, Item
 BATCH = 16
 
 HELD = 8
-"""Batches of photos of known contents that wait for the new ones between them."""
+"""Batches of photos of known contents, or unreadable ones, that wait for the new ones between them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ class _Read:
     prepared: Sequence[Prepared] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Photos in order, with what the network computes of them; None if their contents are known."""
+
+    reads: list[_Read]
+    found: Future[Embeddings] | None
+
+    @property
+    def done(self) -> bool:
+        return self.found is None or self.found.done()
+
+
 def embed_photos(
     work: Iterable[PhotoTask],
     seconds: MutableMapping[str, float],
@@ -63,14 +75,15 @@ def embed_photos(
     finder: GarmentFinder | None = None,
     known: Container[bytes] | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Embed photos in this process: threads read and decode, the calling thread runs the network.
+    """Embed photos in this process, in threads that read and decode, and that run the network where several may.
 
     Args:
         work: Photos; read a few batches ahead of the network.
-        seconds: Seconds by phase: `decode` (summed over the threads), `wait` and `embed` are added to.
+        seconds: Seconds by phase: `decode` (summed over the threads), `wait` (for photos) and `embed` (for the network)
+            are added to.
         embedder: Embeds the photos.
         batch: Batch size of the network, at least 1.
-        workers: Number of threads that read and decode; None is one for each processor, and more for photos in stores.
+        workers: Number of threads; None is one for each processor, and more to read photos in stores.
         finder: Finds garments, if the tasks name one.
         known: Keys of contents that are not embedded, see `Content.key`; asked by several threads. The contents of
             photos that are embedded count as known from then on. None embeds all photos.
@@ -86,7 +99,9 @@ def embed_photos(
                 yield from line.take()
         while line.on_their_way:
             yield from line.take()
-        yield from line.embed()
+        line.embed()
+        while line.embedding:
+            yield from line.finish()
     finally:
         line.close()
 
@@ -110,10 +125,15 @@ class _Line:
         decoders = workers or processors()
         self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
         self._fetchers = ThreadPoolExecutor(workers or max(decoders, CONNECTIONS), thread_name_prefix="fetch")
-        # Keeps the decoders busy while a batch is embedded.
+        # With a thread for each processor, these run the network as well: more threads would take turns.
+        at_once = min(embedder.parallel_calls, decoders)
+        self._networks = self._decoders if at_once > 1 else ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._most_embedding = at_once + 1  # one waits, so that no processor does
+        # Keeps the decoders busy while a batch is waited for.
         self._ahead = 2 * batch + decoders
         self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
         self.waiting: list[_Read] = []
+        self.embedding: deque[_Batch | Unreadable] = deque()
 
     @property
     def is_full(self) -> bool:
@@ -150,12 +170,13 @@ class _Line:
         return _Read(item, file_stamp, perf_counter() - started, content, prepared)
 
     def take(self) -> Iterator[Outcome]:
-        """Wait for the oldest photo, and embed when a batch is full."""
+        """Wait for the oldest photo, embed when a batch is full, and yield what is done."""
         item, future = self.on_their_way.popleft()
         with timed(self._seconds, "wait"):
             error = future.exception()
         if isinstance(error, PhotoError):
-            yield Unreadable(item, error)
+            self.embedding.append(Unreadable(item, error))  # those before it come first
+            yield from self._finished()
             return
         read = future.result()
         self._seconds["decode"] += read.seconds
@@ -170,16 +191,40 @@ class _Line:
         self.waiting.append(read)
         new = sum(1 for each in self.waiting if each.prepared)
         if new in (0, self._batch) or len(self.waiting) == HELD * self._batch:
-            yield from self.embed()
+            self.embed()
+        yield from self._finished()
 
-    def embed(self) -> Iterator[Outcome]:
-        """Run the network on the waiting photos, but those of known contents; yields the outcomes of all in order."""
+    def embed(self) -> None:
+        """Start the network on the waiting photos, but those of known contents."""
         waiting, self.waiting = self.waiting, []
         parts = [prepared for read in waiting for prepared in read.prepared]
+        run = self._networks.submit(embed_in_batches, self._embedder, parts, batch=self._batch) if parts else None
+        self.embedding.append(_Batch(waiting, run))
+
+    def _finished(self) -> Iterator[Outcome]:
+        """Outcomes that are known, in order; waits for some if too many are to come."""
+        while self.embedding and (self._is_known(self.embedding[0]) or self._is_behind()):
+            yield from self.finish()
+
+    @staticmethod
+    def _is_known(oldest: _Batch | Unreadable) -> bool:
+        return isinstance(oldest, Unreadable) or oldest.done
+
+    def _is_behind(self) -> bool:
+        """Whether more batches than needed are on their way, or too many outcomes wait for one."""
+        running = sum(not self._is_known(each) for each in self.embedding)
+        return running > self._most_embedding or len(self.embedding) > HELD * self._batch
+
+    def finish(self) -> Iterator[Outcome]:
+        """Wait for the oldest batch; yields the outcomes of its photos."""
+        batch = self.embedding.popleft()
+        if isinstance(batch, Unreadable):
+            yield batch
+            return
         with timed(self._seconds, "embed"):
-            found = embed_in_batches(self._embedder, parts, batch=self._batch) if parts else Embeddings({})
+            found = Embeddings({}) if batch.found is None else batch.found.result()
         start = 0
-        for is_new, group in groupby(waiting, key=lambda read: bool(read.prepared)):
+        for is_new, group in groupby(batch.reads, key=lambda read: bool(read.prepared)):
             reads = list(group)
             if is_new:
                 rows = slice(start, start + sum(len(read.prepared) for read in reads))
@@ -195,7 +240,7 @@ class _Line:
 
     def close(self) -> None:
         """Stop the threads; photos that are not started are dropped."""
-        for pool in (self._decoders, self._fetchers):
+        for pool in (self._decoders, self._fetchers, self._networks):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -32,7 +32,7 @@ from lookalike.types import Float32, Int64
 SPACE_NAME = "color"
 SIDE = 64  # side of the reduced photo, in pixels
 BORDER = 4  # width of its border, in pixels
-LEVELS = 16  # of each channel, between RGB and bins
+LEVELS = 16  # of each channel, 4 bits, between RGB and bins
 RARE = 3e-4  # added to the share of every colour, so that the ratio to an absent colour stays finite
 _STEPS = (0.1, 0.05, 0.05)  # distance of the bins along L, a and b
 
@@ -70,6 +70,10 @@ class Bins:
     shares: Float32
     count: int
 
+    def among(self, colors: Int64) -> Bins:
+        """Bins of some of the colours, (M,), which are then counted from 0."""
+        return Bins(self.numbers[colors], self.shares[colors], self.count)
+
     def histogram(self, amounts: npt.NDArray[Any]) -> Float32:
         """Sum amounts by colour, (4096,), into bins: (N,) float32 that sum to 1."""
         present = np.flatnonzero(amounts)
@@ -77,9 +81,9 @@ class Bins:
         summed = np.bincount(self.numbers[present].ravel(), spread.ravel(), self.count)
         return np.asarray(summed / summed.sum(), dtype=np.float32)
 
-    def spread(self, values: Float32, colors: Int64) -> Float32:
-        """Interpolate values of bins, (N,), at colours, (M,): the mean of a colour's bins, weighted by its shares."""
-        return np.asarray(np.einsum("cb,cb->c", self.shares[colors], values[self.numbers[colors]]), dtype=np.float32)
+    def spread(self, values: Float32) -> Float32:
+        """Interpolate values of bins, (N,), at each colour: the mean of its bins, weighted by its shares."""
+        return np.asarray(np.einsum("cb,cb->c", self.shares, values[self.numbers]), dtype=np.float32)
 
 
 class Color:
@@ -87,8 +91,9 @@ class Color:
 
     def __init__(self) -> None:
         self._bins, self._parameters = bins(), trained_parameters()
-        self._edge = np.ones((SIDE, SIDE), dtype=np.bool_)
-        self._edge[BORDER:, BORDER:-BORDER] = False  # a garment often extends beyond the lower edge
+        edge = np.ones((SIDE, SIDE), dtype=np.bool_)
+        edge[BORDER:, BORDER:-BORDER] = False  # a garment often extends beyond the lower edge
+        self._edge = np.flatnonzero(edge)
         self._middle = _logistic(self._parameters.place).ravel()
         self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id)
 
@@ -99,29 +104,34 @@ class Color:
 
     def histogram(self, photo: Image.Image) -> Float32:
         """Histogram of the garment's colours: (N,) float32, which sums to 1."""
-        colors = _colors(photo)
-        return self._bins.histogram(np.bincount(colors, self._weights(colors), LEVELS**3))
+        colors, bins = self._colors(photo)
+        return bins.histogram(np.bincount(colors, self._weights(colors, bins), len(bins.shares)))
 
     def weigh(self, photo: Image.Image) -> Float32:
         """Probability that each pixel of the reduced RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
-        return self._weights(_colors(photo)).reshape(SIDE, SIDE)
+        return self._weights(*self._colors(photo)).reshape(SIDE, SIDE)
 
-    def _weights(self, colors: Int64) -> Float32:
-        border = self._bins.histogram(np.bincount(colors[self._edge.ravel()], minlength=LEVELS**3))
-        in_middle = np.bincount(colors, self._middle, LEVELS**3)
-        middle = self._bins.histogram(in_middle)
+    def _colors(self, photo: Image.Image) -> tuple[Int64, Bins]:
+        """Colours of the reduced photo: the number of each pixel's among those that occur, (64 * 64,), and their bins.
+
+        A photo has about a hundred of the 4,096 colours, so that most of what follows is on short arrays.
+        """
+        reduced = photo.resize((SIDE, SIDE), Image.Resampling.BOX)
+        red, green, blue = (
+            np.frombuffer(reduced.tobytes("raw", channel), dtype=np.uint8).astype(np.uint16) >> 4 for channel in "RGB"
+        )
+        colors = (red << 8 | green << 4 | blue).astype(np.int64)
+        present = np.flatnonzero(np.bincount(colors, minlength=LEVELS**3) > 0)
+        places = np.empty(LEVELS**3, dtype=np.int64)
+        places[present] = np.arange(len(present))
+        return places.take(colors), self._bins.among(present)
+
+    def _weights(self, colors: Int64, bins: Bins) -> Float32:
+        border = bins.histogram(np.bincount(colors.take(self._edge), minlength=len(bins.shares)))
+        middle = bins.histogram(np.bincount(colors, self._middle, len(bins.shares)))
         contrast = np.log((border + RARE) / (middle + RARE))
         odds = np.asarray(self._parameters.tint - self._parameters.contrast * contrast, dtype=np.float32)
-        present = np.flatnonzero(in_middle)
-        by_color = np.zeros(LEVELS**3, dtype=np.float32)
-        by_color[present] = self._bins.spread(odds, present)
-        return _logistic(self._parameters.place.ravel() + by_color[colors])
-
-
-def _colors(photo: Image.Image) -> Int64:
-    """Colour of each pixel of the reduced photo, as a number below 4,096: (64 * 64,)."""
-    pixels = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)) // (256 // LEVELS)
-    return np.asarray(pixels.reshape(-1, 3) @ np.array([LEVELS**2, LEVELS, 1]), dtype=np.int64)
+        return _logistic(self._parameters.place.ravel() + bins.spread(odds).take(colors))
 
 
 def _logistic(log_odds: Float32) -> Float32:

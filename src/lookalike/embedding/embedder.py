@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL.Image import Image
 
 from lookalike.embedding.calibration import Calibration, tempered
@@ -17,7 +19,7 @@ from lookalike.embedding.protocol import Embeddings, PhotoMap, Prepared
 from lookalike.errors import ModelError, UsageError
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.spaces import Space
-from lookalike.types import Float32
+from lookalike.types import Float32, UInt8
 
 UNIT_TOLERANCE = 1e-3
 
@@ -59,23 +61,31 @@ class PhotoEmbedder:
         return "+".join(network.identity.model_id for network in self._networks.values())
 
     @property
-    def wanted_size(self) -> int:
-        """Smallest side, in pixels, that photos need when decoded."""
-        return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
+    def wanted_size(self) -> tuple[int, int]:
+        """Smallest width and height, in pixels, that upright photos need when decoded."""
+        widths, heights = zip(
+            *(network.identity.preprocessing.wanted_size for network in self._networks.values()), strict=True
+        )
+        return max(widths), max(heights)
 
     @property
     def concurrent(self) -> bool:
         """Whether several threads may run the networks in parallel."""
         return all(network.concurrent for network in self._networks.values())
 
+    @property
+    def parallel_calls(self) -> int:
+        """Number of threads that call `embed_prepared` in parallel to use all processors."""
+        return min(network.parallel_calls for network in self._networks.values())
+
     def prepare(self, photo: Image) -> Prepared:
-        """Resize and normalise one photo, and embed its colours. Thread-safe."""
-        done: dict[Preprocessing, Float32] = {}
-        prepared = {self._color.space.name: self._color.embed(photo)}
+        """Resize one photo for each network, and embed its colours. Thread-safe."""
+        done: dict[Preprocessing, UInt8] = {}
+        prepared: dict[str, npt.NDArray[Any]] = {self._color.space.name: self._color.embed(photo)}
         for name, network in self._networks.items():
             steps = network.identity.preprocessing
             if steps not in done:
-                done[steps] = steps(photo)
+                done[steps] = steps.pixels(photo)
             prepared[name] = done[steps]
         return prepared
 
@@ -91,7 +101,7 @@ class PhotoEmbedder:
         original: Float32 | None = None
         labels: dict[str, Float32] = {}
         for name, network in self._networks.items():
-            pixels = np.stack([prepared[name] for prepared in batch])
+            pixels = network.identity.preprocessing.normalised([prepared[name] for prepared in batch])
             outputs = network.run(pixels)
             rows[name] = as_kept(outputs.embedding, network.identity)
             if name == self._labelling and outputs.labels is not None:

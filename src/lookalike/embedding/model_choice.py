@@ -44,19 +44,20 @@ class ModelFile:
             return remembered or "default"
         return remembered_as([whole_path(model) for model in self._given()])
 
-    def load(self, remembered: str | None, *, gallery: str) -> Embedder:
+    def load(self, remembered: str | None, *, gallery: str, many: bool = False) -> Embedder:
         """Load the models into an embedder.
 
         Args:
             remembered: Models that the gallery stores; None when there are none.
             gallery: Address of the gallery for messages.
+            many: Whether many batches are embedded and none is waited for by itself; see `parallel_threads`.
 
         Raises:
             ModelError: A model cannot be loaded.
             UsageError: A model is given twice.
         """
         from lookalike.embedding.embedder import PhotoEmbedder
-        from lookalike.embedding.model_loading import open_network
+        from lookalike.embedding.model_loading import open_network, parallel_threads
 
         models = self.named(remembered)
         for model in models:
@@ -65,8 +66,9 @@ class ModelFile:
                     f"{gallery} was filled by the model {model}, and there is no such file any more; "
                     "give its present path with --model"
                 )
+        threads = parallel_threads(models, self.runtime) if many and self.threads is None else self.threads
         return PhotoEmbedder(
-            *(open_network(model, runtime=self.runtime, device=self.device, threads=self.threads) for model in models)
+            *(open_network(model, runtime=self.runtime, device=self.device, threads=threads) for model in models)
         )
 
     def calibration(self, remembered: str | None, spaces: Sequence[Space]) -> Calibration | None:

@@ -15,7 +15,7 @@ precision on such processors, bf16, is about twice as fast, but changes the thir
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -117,6 +117,23 @@ def choose_runtime(path: Path, runtime: str = "auto") -> str:
         reads = "a .safetensors or .pth.tar checkpoint" if runtime == "torch" else "an .onnx file"
         raise ModelError(f"{path}: the runtime {runtime!r} reads {reads}")
     return runtime
+
+
+def parallel_threads(models: Sequence[str | Path], runtime: str = "auto") -> int | None:
+    """Threads of each network, for `open_network`, when many batches are embedded and none is waited for by itself.
+
+    Where several threads may call a network, it computes a batch on one processor, and one call for each processor runs
+    at a time: no processor then waits for the others within a batch. That is 1.3 times as fast on two processors.
+
+    Args:
+        models: Models as for `open_network`.
+        runtime: Name from `RUNTIMES`, or `auto`.
+
+    Raises:
+        ModelError: There is no such file, or this runtime cannot read it.
+        UnknownNameError: There is no such runtime.
+    """
+    return 1 if all(choose_runtime(find_model(model), runtime) == "onnx" for model in models) else None
 
 
 def processors() -> int:

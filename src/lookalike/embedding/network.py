@@ -122,6 +122,11 @@ class Network(Protocol):
         """Whether several threads may call `run` in parallel."""
         ...
 
+    @property
+    def parallel_calls(self) -> int:
+        """Number of threads that call `run` in parallel to use all processors, at least 1."""
+        ...
+
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`."""
         ...

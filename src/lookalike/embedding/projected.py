@@ -36,14 +36,19 @@ class ProjectedEmbedder:
         return self._embedder.fingerprint
 
     @property
-    def wanted_size(self) -> int:
-        """Smallest side, in pixels, that photos need when decoded."""
+    def wanted_size(self) -> tuple[int, int]:
+        """Smallest width and height, in pixels, that upright photos need when decoded."""
         return self._embedder.wanted_size
 
     @property
     def concurrent(self) -> bool:
         """Whether several threads may run the network in parallel."""
         return self._embedder.concurrent
+
+    @property
+    def parallel_calls(self) -> int:
+        """Number of threads that call `embed_prepared` in parallel to use all processors."""
+        return self._embedder.parallel_calls
 
     @property
     def labels(self) -> Mapping[str, Sequence[str]]:
@@ -56,7 +61,7 @@ class ProjectedEmbedder:
         return None if "deep" in self._projections else self._embedder.calibration
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize and normalise one photo and embed its colours. Thread-safe."""
+        """Resize one photo for each network, and embed its colours. Thread-safe."""
         return self._embedder.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import numpy.typing as npt
 
 from lookalike.spaces import Space
 from lookalike.types import Float32, Garment
@@ -15,8 +17,8 @@ if TYPE_CHECKING:
     from lookalike.embedding.calibration import Calibration
     from lookalike.images import Limits, Source
 
-Prepared: TypeAlias = Mapping[str, Float32]
-"""Prepared photo: arrays by name, such as the normalised input of the network and the colour vector."""
+Prepared: TypeAlias = Mapping[str, npt.NDArray[Any]]
+"""Prepared photo: arrays by name, such as the pixels for the network and the colour vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,18 @@ class Embedder(Protocol):
         ...
 
     @property
-    def wanted_size(self) -> int:
-        """Smallest side, in pixels, that photos need when decoded."""
+    def wanted_size(self) -> tuple[int, int]:
+        """Smallest width and height, in pixels, that upright photos need when decoded."""
         ...
 
     @property
     def concurrent(self) -> bool:
         """Whether several threads may run the network in parallel."""
+        ...
+
+    @property
+    def parallel_calls(self) -> int:
+        """Number of threads that call `embed_prepared` in parallel to use all processors, at least 1."""
         ...
 
     @property
@@ -97,7 +104,7 @@ class Embedder(Protocol):
         ...
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize and normalise one photo and embed its colours. Thread-safe."""
+        """Resize one photo for each network, and embed its colours. Thread-safe."""
         ...
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:

@@ -45,8 +45,9 @@ class IndexReport:
         outside: Items whose photos lie outside the folders that the gallery was indexed from; a server shows them
             only when `roots` of its settings names their folders.
         skipped: Photos that cannot be read.
-        seconds: Seconds by phase. `wait` (the network has no photos), `embed` and `write` do not overlap, and with the
-            reading of the catalogue add up to `total`; `decode` runs in parallel and is summed over its threads.
+        seconds: Seconds by phase. `wait` (for photos that are decoded), `embed` (for the network) and `write` do not
+            overlap, and with the reading of the catalogue add up to `total`; `decode` runs in parallel and is summed
+            over its threads.
     """
 
     added: int = 0

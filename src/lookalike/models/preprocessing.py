@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.errors import ModelError, UnknownNameError, short_reason
-from lookalike.types import Float32
+from lookalike.types import Float32, UInt8
 
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -51,9 +51,12 @@ class Preprocessing:
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
 
     @property
-    def wanted_size(self) -> int:
-        """Smallest side in pixels that photos may be decoded at."""
-        return max(self.height, self.width, self.short_side)
+    def wanted_size(self) -> tuple[int, int]:
+        """Smallest width and height in pixels that photos may be decoded at."""
+        if self.fit == "stretch":
+            return self.width, self.height
+        side = max(self.height, self.width, self.short_side)
+        return side, side
 
     @property
     def _filter(self) -> Image.Resampling:
@@ -109,15 +112,28 @@ class Preprocessing:
         across, down = self.width / (width * scale), self.height / (height * scale)
         return (1 - across) / 2, (1 - down) / 2, (1 + across) / 2, (1 + down) / 2
 
-    def __call__(self, photo: Image.Image) -> Float32:
-        """Turn an RGB photo into a normalised (3, H, W) float32 array."""
+    def pixels(self, photo: Image.Image) -> UInt8:
+        """Fit an RGB photo to the input's size: (3, H, W) uint8."""
+        fitted = self.fitted(photo)
+        # Pillow separates the channels twice as fast as NumPy.
+        planes = b"".join(fitted.tobytes("raw", channel) for channel in "RGB")
+        return np.frombuffer(planes, dtype=np.uint8).reshape(3, self.height, self.width)
+
+    def normalised(self, photos: Sequence[UInt8]) -> Float32:
+        """Normalise the `pixels` of B photos: (B, 3, H, W) float32."""
         scale = np.float32(1.0) / (np.float32(255.0) * np.asarray(self.std, dtype=np.float32))
         shift = np.divide(self.mean, self.std, dtype=np.float32)
-        # Channels first: one factor per contiguous channel is four times as fast.
-        pixels = np.asarray(self.fitted(photo)).transpose(2, 0, 1).astype(np.float32, order="C")
-        pixels *= scale[:, None, None]
-        pixels -= shift[:, None, None]
-        return pixels
+        normalised = np.empty((len(photos), 3, self.height, self.width), dtype=np.float32)
+        for pixels, row in zip(photos, normalised, strict=True):  # one after the other stays in the processor's cache
+            row[...] = pixels
+            row *= scale[:, None, None]
+            row -= shift[:, None, None]
+        return normalised
+
+    def __call__(self, photo: Image.Image) -> Float32:
+        """Turn an RGB photo into a normalised (3, H, W) float32 array."""
+        normalised: Float32 = self.normalised([self.pixels(photo)])[0]
+        return normalised
 
     def to_json(self) -> str:
         """Return the JSON that a model's file stores.

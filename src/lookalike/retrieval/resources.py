@@ -102,9 +102,13 @@ class Resources:
         Raises:
             ModelError: The model cannot be loaded.
         """
+        return self._loaded_embedder()
+
+    def _loaded_embedder(self, *, many: bool = False) -> Embedder:
+        """Load the embedder, for `many` batches or for queries; see `ModelFile.load`."""
         gallery, embedder = self._gallery_or_none(), self._embedder
         if isinstance(embedder, ModelFile):
-            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address)
+            embedder = embedder.load(None if gallery is None else gallery.model, gallery=self._address, many=many)
         projections = {} if gallery is None else gallery.projections
         return ProjectedEmbedder(embedder, projections) if projections else embedder
 
@@ -175,10 +179,11 @@ class Resources:
         if self.gallery.spaces != spaces:
             raise MismatchError(f"{self._address} was given another model during this search; search again")
 
-    def check_model(self, *, asking: bool = False) -> None:
+    def check_model(self, embedder: Embedder | None = None, *, asking: bool = False) -> None:
         """Check that the embedder's vectors can be compared with the gallery's.
 
         Args:
+            embedder: Embedder; None is that of query photos.
             asking: Whether a query photo is embedded: a model that the user has named is then assumed to have made
                 imported vectors of the same dimensions.
 
@@ -188,4 +193,6 @@ class Resources:
         is_given = not isinstance(self._embedder, ModelFile) or self._embedder.given
         remembered = None if is_given else self.gallery.model
         named = asking and bool(is_given)
-        check_compatibility(self._address, self.gallery.spaces, self.embedder, remembered=remembered, named=named)
+        check_compatibility(
+            self._address, self.gallery.spaces, embedder or self.embedder, remembered=remembered, named=named
+        )

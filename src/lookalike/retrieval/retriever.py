@@ -277,7 +277,7 @@ class Retriever(Resources):
             garments: Find the garments of photos without a box, and embed each by itself; a search then finds the item
                 by any of them. A photo without garments is embedded whole.
             batch: Batch size of the network.
-            workers: Number of threads that read and decode.
+            workers: Number of threads that read, decode and embed.
             prune: Remove items of earlier runs of this source that are no longer in it; unreachable ones stay.
             prune_limit: With `prune`: the largest share of the items of the source that is removed, from 0 to 1; None
                 is 0.2. A few items, up to 5, are removed whatever their share, unless they are all.
@@ -309,9 +309,9 @@ class Retriever(Resources):
         catalogue = open_catalogue(
             os.fspath(source), columns=columns, encoding=encoding, exclude=exclude, boxes=boxes, photos=photos
         )
-        embedder, finder = self.embedder, CatalogueFinder(self.finder) if garments else None
+        embedder, finder = self._loaded_embedder(many=True), CatalogueFinder(self.finder) if garments else None
         with self._created_if_missing() as gallery:
-            self.check_model()
+            self.check_model(embedder)
             report = index_into(
                 gallery,
                 catalogue,

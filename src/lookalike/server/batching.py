@@ -44,6 +44,7 @@ class BatchingEmbedder:
     Attributes:
         observe: Called with the size of each batch.
         concurrent: Always True: any number of threads may call.
+        parallel_calls: Batches that run at the same time.
     """
 
     def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1) -> None:
@@ -59,7 +60,7 @@ class BatchingEmbedder:
         self._embedder, self._largest = embedder, largest
         self._waiting: deque[_Pending] = deque()
         self._changed = threading.Condition()  # guards the queue, the free slots and the pending photos
-        self._free = at_once
+        self._free = self.parallel_calls = at_once
 
     @property
     def spaces(self) -> tuple[Space, ...]:
@@ -72,8 +73,8 @@ class BatchingEmbedder:
         return self._embedder.fingerprint
 
     @property
-    def wanted_size(self) -> int:
-        """Least side of decoded photos, in pixels."""
+    def wanted_size(self) -> tuple[int, int]:
+        """Least width and height of decoded photos, in pixels."""
         return self._embedder.wanted_size
 
     @property

@@ -172,7 +172,7 @@ def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) ->
 
 def seconds_for_one(embedder: Embedder) -> float:
     """Seconds that a warm embedder takes for one photo: the least of a few trials."""
-    prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
+    prepared = embedder.prepare(Image.new("RGB", embedder.wanted_size, "grey"))
     taken = []
     for _ in range(TRIALS):
         started = perf_counter()

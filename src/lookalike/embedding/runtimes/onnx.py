@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnxruntime
 
+from lookalike.embedding.model_loading import processors
 from lookalike.embedding.network import (
     ATTENTION,
     INPUT,
@@ -41,6 +42,7 @@ class OnnxNetwork:
         if device == "cuda" and self.device != "cuda":
             raise LookalikeError("ONNX Runtime could not start CUDA; check the driver, or use --device cpu")
         self.concurrent = self.device == "cpu"  # larger batches use a GPU better
+        self.parallel_calls = max(1, processors() // threads) if self.concurrent else 1
         file = str(path)
         self.identity = Identity.from_metadata(self._session.get_modelmeta().custom_metadata_map, file=file)
         outputs = {node.name: node.shape for node in self._session.get_outputs()}

@@ -28,6 +28,7 @@ class OpenVinoNetwork:
 
     device = "cpu"
     concurrent = False  # one inference request is reused
+    parallel_calls = 1
 
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load and compile the file.

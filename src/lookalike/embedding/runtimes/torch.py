@@ -15,6 +15,9 @@ from lookalike.types import Float32
 class TorchNetwork:
     """Checkpoint of a training run, in evaluation mode and float32."""
 
+    concurrent = False  # PyTorch has one number of threads for the whole process
+    parallel_calls = 1
+
     def __init__(self, path: Path, *, device: Device, threads: int) -> None:
         """Load the checkpoint.
 
@@ -26,7 +29,6 @@ class TorchNetwork:
         if device == "cuda" and not has_cuda:
             raise UsageError("PyTorch finds no CUDA device here; use --device cpu")
         self.device = "cuda" if has_cuda and device != "cpu" else "cpu"
-        self.concurrent = False  # PyTorch has one number of threads for the whole process
         torch.set_num_threads(threads)
         # TF32 would round products to 10 bits, so that scores would depend on the machine.
         torch.backends.cudnn.allow_tf32 = False
