@@ -12,6 +12,8 @@
    (the queue M/D/2): this shows the queue more than the server.
 4. Soak: 20,000 requests, and the server's memory after each tenth of them.
 5. Overload: many more clients than there is room for; requests are answered or get 429, and none fails.
+6. Full load by default, in which a finder looks for the garments of each photo first, which 1 to 5 leave out
+   (`garment=whole`): it takes more processor time than the embedder.
 
 Prints a table with the goals. The client writes prepared bytes to sockets to use little processor time; it shares the
 processors with the server, and its share is printed. Needs Linux, for /proc.
@@ -81,11 +83,12 @@ class Load:
         return float(np.quantile(self.seconds, share)) * 1000
 
 
-def requests_of(photos: Sequence[bytes], *, port: int) -> list[bytes]:
+def requests_of(photos: Sequence[bytes], *, port: int, garment: str) -> list[bytes]:
     """Return the bytes of a search request for each photo."""
     made = []
     for photo in photos:
-        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="q.jpg"\r\n\r\n'.encode()
+        part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
+        head = f'{part}"garment"\r\n\r\n{garment}\r\n{part}"photo"; filename="q.jpg"\r\n\r\n'.encode()
         body = head + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
         made.append(
             f"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(body)}\r\n"
@@ -286,7 +289,7 @@ def shop_of(folder: Path) -> tuple[Path, list[bytes]]:
 
 async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: float, soak: int) -> list[str]:
     """Run all loads, one after the other; returns the rows of the table."""
-    requests, alone = requests_of(photos, port=port), Alone(photos)
+    requests, alone = requests_of(photos, port=port, garment="whole"), Alone(photos)
     await closed_loop(requests, port=port, clients=4, seconds=min(3.0, seconds))  # to warm up
     turns: list[tuple[tuple[float, float], Load]] = []
     for turn in range(TURNS):
@@ -308,8 +311,11 @@ async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: 
         print(f"soak: {(part + 1) * (soak // 10):,} requests, {memory[-1]:.1f} MiB", file=sys.stderr)
     crowd = await closed_loop(requests, port=port, clients=CROWD, seconds=seconds)
     after = await closed_loop(requests, port=port, clients=1, seconds=2)
+    found = await closed_loop(
+        requests_of(photos, port=port, garment="auto"), port=port, clients=CLIENTS, seconds=seconds
+    )
     ratio, growth = full.rate / best, memory[-1] / memory[0] - 1
-    failed = sum(load.failed for load in (*(load for _, load in turns), even, chance, soaked, crowd, after))
+    failed = sum(load.failed for load in (*(load for _, load in turns), even, chance, soaked, crowd, after, found))
     size = statistics.fmean(map(len, photos)) / 1000
     searches = full.statuses[200]
     took = (full.server + full.client) / searches * 1000
@@ -334,6 +340,7 @@ async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: 
             "answered or refused",
             not crowd.failed,
         ),
+        f"| full load with the finder of garments | {found.rate:.0f} searches/s | | |",
         row("errors and broken connections, all loads", f"{failed}", "none", not failed),
     ]
 
