@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Final, TypeAlias
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
@@ -23,7 +23,7 @@ from lookalike.server.batching import BatchingEmbedder
 from lookalike.text.encoder import TextEncoder
 
 QUICK_S: Final = 0.02
-"""Longest time for one photo on one processor, in seconds, of a network that counts as quick."""
+"""Most processor time for one photo, in seconds, of a network that counts as quick."""
 
 TRIALS: Final = 3
 
@@ -171,11 +171,14 @@ def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) ->
 
 
 def seconds_for_one(embedder: Embedder) -> float:
-    """Seconds that a warm embedder takes for one photo: the least of a few trials."""
+    """Processor time that a warm embedder takes in this thread for one photo, in seconds: the least of a few trials.
+
+    Unlike the time that passes, it hardly depends on what else the machine does while the server starts.
+    """
     prepared = embedder.prepare(Image.new("RGB", embedder.wanted_size, "grey"))
     taken = []
     for _ in range(TRIALS):
-        started = perf_counter()
+        started = thread_time()
         embedder.embed_prepared([prepared])
-        taken.append(perf_counter() - started)
+        taken.append(thread_time() - started)
     return min(taken)
