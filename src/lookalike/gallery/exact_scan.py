@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
 from typing import Final
 
 import numpy as np
@@ -11,7 +10,8 @@ import numpy as np
 from lookalike import index as indexes
 from lookalike.errors import UsageError
 from lookalike.gallery.request import ResolvedRequest
-from lookalike.spaces import Space, scaled_query, slices
+from lookalike.gallery.weighting import Weighting
+from lookalike.spaces import slices
 from lookalike.types import Bool, Float32, Int64
 
 GATHER_BYTES: Final = 32 << 20
@@ -23,48 +23,49 @@ than K rows were found."""
 
 
 def scan(
-    rows: Float32, units: Mapping[str, Float32], request: ResolvedRequest, *, allowed: Bool | None = None
+    rows: Float32, queries: Mapping[str, Float32], request: ResolvedRequest, *, allowed: Bool | None = None
 ) -> Found:
     """Find the rows with the highest scores.
 
     Args:
         rows: (N, sum of D) float32 unit vectors.
-        units: (Q, D) float32 unit queries for each space with a weight above 0.
+        queries: (Q, D) float32 for each space with a weight above 0.
         request: Resolved request; its index and filter are the caller's part.
         allowed: (N,) bool; None allows all rows.
     """
-    spaces = request.spaces
+    spaces, weighting = request.spaces, Weighting(request.weights, request.spaces)
     exact = indexes.build("exact", rows, spaces=spaces)
     k = min(request.k, len(rows) if allowed is None else int(np.count_nonzero(allowed)))
-    query = scaled_query(units, request.weights, spaces)
+    units = weighting.units(queries)
     if not k:
-        nothing = np.empty((len(query), 0), dtype=np.float32)
-        return nothing.astype(np.int64), nothing, dict.fromkeys(units, nothing)
-    positions, scores = exact.search(query, k, allowed=allowed)
-    return positions, scores, cosines(lambda found: rows[found], units, positions, spaces=spaces)
+        nothing = np.empty((len(units), 0), dtype=np.float32)
+        return nothing.astype(np.int64), nothing, dict.fromkeys(weighting.places, nothing)
+    positions, scores = exact.search(weighting.scaled(units), k, allowed=allowed)
+    return positions, scores, cosines(lambda found: rows[found], units, positions, places=weighting.places)
 
 
 def cosines(
-    gather: Callable[[Int64], Float32], units: Mapping[str, Float32], positions: Int64, *, spaces: Sequence[Space]
+    gather: Callable[[Int64], Float32], units: Float32, positions: Int64, *, places: Mapping[str, slice]
 ) -> dict[str, Float32]:
     """Cosines of found rows in each space: (Q, K) float32, nan where the position is -1.
 
     Args:
         gather: Maps positions, (Q, K), to unit vectors, (Q, K, sum of D) float32; nan where the position is -1.
-        units: (Q, D) float32 unit queries by space.
+        units: (Q, sum of D) float32 unit queries.
         positions: (Q, K) int64.
-        spaces: Spaces of the gallery.
+        places: Columns of each space.
     """
-    places = slices(spaces)
-    found = {name: np.empty(positions.shape, dtype=np.float32) for name in units}
-    most = max(1, GATHER_BYTES // (4 * sum(rows.shape[1] for rows in units.values())))
+    found = {name: np.empty(positions.shape, dtype=np.float32) for name in places}
+    most = max(1, GATHER_BYTES // (4 * max(1, units.shape[1])))
     across = min(most, max(1, positions.shape[1]))
     down = max(1, most // across)
-    for top, left in product(range(0, len(positions), down), range(0, positions.shape[1], across)):
-        part = slice(top, top + down), slice(left, left + across)
-        rows = gather(positions[part])
-        for name, unit in units.items():
-            np.vecdot(rows[..., places[name]], unit[part[0], np.newaxis], out=found[name][part])
+    for top in range(0, len(positions), down):
+        asked = units[top : top + down, np.newaxis]
+        for left in range(0, positions.shape[1], across):
+            part = slice(top, top + down), slice(left, left + across)
+            rows = gather(positions[part])
+            for name, place in places.items():
+                np.vecdot(rows[..., place], asked[..., place], out=found[name][part])
     return found
 
 

@@ -31,6 +31,10 @@ def inner_products(rows: Rows, query: Float32, positions: Int64) -> Float32:
         RowFileError: A row is damaged.
     """
     block = max(1, BLOCK_BYTES // (4 * rows.shape[1]))
+    scores: Float32
+    if len(positions) <= block:
+        scores = np.vecdot(rows.take(positions), query)
+        return scores
     scores = np.empty(len(positions), dtype=np.float32)
     for at in range(0, len(positions), block):
         np.vecdot(rows.take(positions[at : at + block]), query, out=scores[at : at + block])

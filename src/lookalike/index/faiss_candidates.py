@@ -158,6 +158,9 @@ def one_thread() -> Iterator[None]:
     OpenMP keeps this setting per thread, so other threads are not affected.
     """
     threads = faiss.omp_get_max_threads()
+    if threads == 1:
+        yield
+        return
     faiss.omp_set_num_threads(1)
     try:
         yield

@@ -169,7 +169,7 @@ class ListIndex(ABC):
         if lists is None or not lengths.all():
             return self._exact.search(queries, k, allowed=allowed)  # zeros in the grouped columns are near to no list
         # Queries get the length of rows in the grouped columns, so that they are assigned to lists as rows are.
-        seen = self._scale.queries(queries * (self._row_length / lengths)[:, np.newaxis])
+        seen = self._scale.queries(queries, self._row_length / lengths)
         usual = self._usual_probes(squares) if probes is None else probes
         eager = probes is None and self._grouping.widens
 

@@ -38,7 +38,7 @@ class Scale:
         roots = np.sqrt(np.repeat(self.weights, [space.dimension for space in spaces]))
         self._up: Float32 = roots
         self._down: Float32 = np.reciprocal(roots)
-        self._shares = self.weights / self.weights.sum()
+        self._shares: list[float] = (self.weights / self.weights.sum()).tolist()
         self._starts = [place.start for place in slices(spaces).values()]
         self._columns = width(spaces)
         self.width = -(-self._columns // multiple) * multiple
@@ -47,9 +47,17 @@ class Scale:
         """Scale rows, (B, D) float32: (B, width) float32."""
         return self._padded(rows, self._up)
 
-    def queries(self, queries: Float32) -> Float32:
-        """Scale weighted queries, (Q, D) float32: (Q, width) float32."""
-        return self._padded(queries, self._down)
+    def queries(self, queries: Float32, lengths: Float32 | None = None) -> Float32:
+        """Scale weighted queries, (Q, D) float32: (Q, width) float32.
+
+        Args:
+            queries: See above.
+            lengths: (Q,) float32 factors of the queries; None is 1.
+        """
+        scaled = self._padded(queries, self._down)
+        if lengths is not None:
+            scaled *= lengths[:, np.newaxis]
+        return scaled
 
     def squares(self, queries: Float32) -> Float32:
         """Squared lengths of each space's part of weighted queries, unscaled: (Q, S) float32.
@@ -73,10 +81,15 @@ class Scale:
         Args:
             squares: (Q, S) float32 from `squares`.
         """
-        beyond = np.maximum(np.sqrt(squares) - self._shares, 0)
-        return float((beyond * beyond @ (1 / self._shares)).max(initial=0.0))
+        most = 0.0
+        for row in squares.tolist():  # numbers of Python: a query has as many as there are spaces
+            beyond = [max(0.0, math.sqrt(square) - share) for square, share in zip(row, self._shares, strict=True)]
+            most = max(most, sum(each * each / share for each, share in zip(beyond, self._shares, strict=True)))
+        return most
 
     def _padded(self, rows: Float32, factors: Float32) -> Float32:
+        if self.width == self._columns:
+            return rows * factors
         padded = np.zeros((len(rows), self.width), dtype=np.float32)
         np.multiply(rows, factors, out=padded[:, : self._columns])
         return padded

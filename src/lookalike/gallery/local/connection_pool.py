@@ -237,9 +237,11 @@ class ConnectionPool:
         for _ in range(TRIES):
             before = files_at(self._path)
             immutable = False
-            companion = connect(self._path, "ro") if mode == "rw" else None  # before the writer, for that may fail
+            companion = (
+                connect(self._path, "ro", trusted=True) if mode == "rw" else None
+            )  # before the writer, for that may fail
             try:
-                connection = connect(self._path, mode)
+                connection = connect(self._path, mode, trusted=True)
             except sqlite3.OperationalError as error:
                 if mode != "ro" or not is_immutable(self._path, error):
                     if companion is not None:
@@ -247,7 +249,7 @@ class ConnectionPool:
                     raise
                 # A WAL database needs its helper files, but can be read as immutable where they cannot be created.
                 immutable = True
-                connection = connect(self._path, "ro", immutable=True)
+                connection = connect(self._path, "ro", immutable=True, trusted=True)
             after = files_at(self._path)
             reader = PooledConnection(connection, after, immutable=immutable, companion=companion)
             if before.database == after.database and (not immutable or before == after):

@@ -179,6 +179,7 @@ class Database:
     def examining(self) -> Iterator[sqlite3.Connection]:
         """Lease a connection for verification: it replaces invalid UTF-8, and raises SQLite's own errors."""
         with self._pool.lease() as reader:
+            reader.broken |= schema.distrust_foreign(reader.connection)
             reader.connection.text_factory = lambda text: text.decode("utf-8", "replace")
             reader.begin()
             try:
@@ -217,9 +218,9 @@ class Database:
             LookalikeError: The disk is full or read-only.
         """
         with self._writer(patience_s) as writer:
-            self._check_tables(writer)  # a foreign trigger must not run
             writer.connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check_tables(writer, again=True)  # a foreign trigger must not run
                 yield writer.connection
                 sign_change(writer.connection)
                 self._check_place(writer)
@@ -300,12 +301,10 @@ class Database:
                 delete_files(self.folder, "*.lock", made=self._made)
             raise
 
-    def _check_tables(self, reader: PooledConnection) -> None:
-        if not reader.sound:
-            problems = schema.problems(reader.connection)
-            if problems:
-                raise GalleryDamagedError(f"{self.path} is damaged: {problems[0]}; {WAY_OUT}")
-            reader.sound = True
+    def _check_tables(self, reader: PooledConnection, *, again: bool = False) -> None:
+        """Check once that the schema is a gallery's; with `again`, also after each change of it."""
+        if again or reader.checked_schema is None:
+            reader.checked_schema = schema.check_tables(reader.connection, self.path, known=reader.checked_schema)
 
 
 def roll_back(reader: PooledConnection) -> None:

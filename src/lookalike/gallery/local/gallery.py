@@ -6,7 +6,6 @@ import contextlib
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +33,7 @@ from lookalike.gallery.local.full_text import search as full_text
 from lookalike.gallery.local.full_text.current_words import CurrentWords
 from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata_table import read_spaces
-from lookalike.gallery.local.ranking import checked_queries, nearest, nearest_by_metric
+from lookalike.gallery.local.ranking import nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
@@ -43,7 +42,7 @@ from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
-from lookalike.gallery.request import ResolvedRequest, SearchRequest
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.spaces import Space, slices, width
 from lookalike.types import (
@@ -239,13 +238,11 @@ class LocalGallery(LocalEditing):
         damage: RowFileError | None = None
         for _ in range(SEGMENT_TRIES):
             state, allowed = self._current.for_search(request.where, index=request.index)
-            resolved = request.resolved(state.spaces, stored=state.weights)
-            checked = checked_queries(queries, resolved.weights, state.spaces)
-            search = partial(self._nearest, state, checked, resolved, allowed)
+            search = partial(self._nearest, state, queries, request, allowed)
             try:
                 if not state.with_garments:
-                    return search(resolved.k)
-                return search_folded(search, self.item_rows, k=resolved.k, count=allowed.count)
+                    return search(request.k)
+                return search_folded(search, self.item_rows, k=request.k, count=allowed.count)
             except RowFileError as error:
                 self._current.discard_segment(state, error)
                 damage = error
@@ -268,13 +265,12 @@ class LocalGallery(LocalEditing):
         return owners[places].reshape(rows.shape)
 
     def _nearest(
-        self, state: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, allowed: AllowedRows, k: int
+        self, state: Snapshot, queries: Mapping[str, Float32], request: SearchRequest, allowed: AllowedRows, k: int
     ) -> Neighbours:
         """The k nearest rows of a snapshot."""
-        deep = replace(request, k=k)
         if request.metrics:
-            return nearest_by_metric(state, queries, deep, allowed=allowed)
-        return nearest(state, queries, deep, allowed=allowed, keep=self._database.writable)
+            return nearest_by_metric(state, queries, request, k=k, allowed=allowed)
+        return nearest(state, queries, request, k=k, allowed=allowed, keep=self._database.writable)
 
     @property
     def version(self) -> object:

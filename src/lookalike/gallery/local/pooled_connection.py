@@ -31,7 +31,7 @@ class PooledConnection:
         seen: SQLite's data version and the gallery's version id when the newest snapshot was compared with them.
         broken: Whether the connection must not be leased again.
         closed: Whether the pool was closed while the connection was in use.
-        sound: Whether its tables have been checked.
+        checked_schema: SQLite's number of the schema that was checked last; None before that.
         companion: Read-only connection, open for as long as a writer; see `close`.
     """
 
@@ -51,7 +51,7 @@ class PooledConnection:
         self.seen: tuple[int, object] = (-1, None)
         self.broken = False
         self.closed = False
-        self.sound = False
+        self.checked_schema: int | None = None
         self._known: dict[Callable[[sqlite3.Connection], Any], Any] = {}
         self._known_data_version = -1
         self._transaction_version: int | None = None
@@ -103,13 +103,15 @@ class PooledConnection:
                 connection.close()
 
 
-def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connection:
+def connect(path: Path, mode: str, *, immutable: bool = False, trusted: bool = False) -> sqlite3.Connection:
     """Open a connection.
 
     Args:
         path: Path of the database.
         mode: SQLite's mode: `ro`, `rw` or `rwc`.
         immutable: Read without locks and helper files.
+        trusted: The caller compares the schema with the gallery's own before it reads or writes. Else SQLite calls no
+            function in the file's own SQL, and some versions refuse a file that has an index over a JSON value.
     """
     # A path may begin with two slashes and hold bytes that are not text.
     address = f"file://{quote(os.fsencode(path.absolute()))}?mode={mode}{'&immutable=1' if immutable else ''}"
@@ -118,7 +120,8 @@ def connect(path: Path, mode: str, *, immutable: bool = False) -> sqlite3.Connec
     )
     try:
         equip(connection)
-        connection.execute("PRAGMA trusted_schema = OFF")  # the file may be of another program's making
+        if not trusted:
+            connection.execute("PRAGMA trusted_schema = OFF")  # the file may be of another program's making
         connection.execute("PRAGMA schema_version")  # opening is lazy: this reads the file and fails for a wrong one
     except sqlite3.Error:
         connection.close()

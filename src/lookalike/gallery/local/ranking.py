@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from lookalike import index as indexes
-from lookalike.errors import MismatchError
 from lookalike.gallery.exact_scan import cosines, scan_by_metric
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.snapshot import Snapshot
-from lookalike.gallery.records import as_unit_rows
-from lookalike.gallery.request import ResolvedRequest
-from lookalike.spaces import Space, check_rows, scaled_query
+from lookalike.gallery.request import SearchRequest
+from lookalike.gallery.weighting import Weighting, checked_queries, weights_key
+from lookalike.spaces import resolve_weights
 from lookalike.types import Float32, Int64, Neighbours
+
+WEIGHTINGS_REMEMBERED: Final = 64
+"""Weightings that a snapshot keeps."""
 
 
 def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
@@ -35,30 +39,35 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
     return AllowedRows(segment, 0 if segment is None else int(segment.sum()), unindexed, int(unindexed.sum()))
 
 
-def checked_queries(
-    queries: Mapping[str, Float32], weights: Mapping[str, float], spaces: tuple[Space, ...]
-) -> dict[str, Float32]:
-    """Check the queries of all spaces with a weight above 0, and return them as float32.
+def weighting_of(snapshot: Snapshot, weights: Mapping[str, float] | None) -> Weighting:
+    """Weights of a request, resolved for a snapshot; computed once for each.
+
+    Args:
+        snapshot: Snapshot to search.
+        weights: Weights by space, or unique prefixes of their names; None takes those of the gallery.
 
     Raises:
-        MismatchError: A query is missing or has another dimension, or the spaces have different numbers of queries.
+        UnknownNameError: A weight names an unknown space.
+        UsageError: A weight is invalid; see `resolve_weights`.
     """
-    checked = {}
-    for space in spaces:
-        if weights[space.name] > 0:
-            check_rows(queries, space)
-            checked[space.name] = np.asarray(queries[space.name], dtype=np.float32)
-    counts = {len(rows) for rows in checked.values()}
-    if len(counts) != 1:
-        raise MismatchError(f"the queries of the spaces differ in number: {sorted(counts)}")
-    return checked
+    key = weights_key(weights)
+    found = None if key is None else snapshot.weightings.get(key)
+    if found is None:
+        resolved = resolve_weights(weights, snapshot.spaces, stored=snapshot.weights)
+        found = Weighting(resolved, snapshot.spaces)
+        if key is not None:
+            if len(snapshot.weightings) >= WEIGHTINGS_REMEMBERED:
+                snapshot.weightings.clear()
+            snapshot.weightings[key] = found
+    return found
 
 
 def nearest(
     snapshot: Snapshot,
     queries: Mapping[str, Float32],
-    request: ResolvedRequest,
+    request: SearchRequest,
     *,
+    k: int,
     allowed: AllowedRows,
     keep: bool,
 ) -> Neighbours:
@@ -66,16 +75,18 @@ def nearest(
 
     Args:
         snapshot: Snapshot to search.
-        queries: (Q, D) float32 for each space with a weight above 0.
-        request: Request, resolved for the snapshot's spaces.
+        queries: (Q, D) for each space with a weight above 0.
+        request: Weights, index and probes.
+        k: Number of rows.
         allowed: Rows that may be returned.
         keep: Save an index that has to be built.
     """
-    units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
-    query = scaled_query(units, request.weights, snapshot.spaces)
-    k, index = min(request.k, allowed.count), request.index
+    weighting = weighting_of(snapshot, request.weights)
+    units = weighting.units(queries)
+    query = weighting.scaled(units)
+    k, index = min(k, allowed.count), request.index
     if index == "auto":
-        index = chosen_index(snapshot, request.weights, k=k, allowed=allowed)
+        index = chosen_index(snapshot, weighting.weights, k=k, allowed=allowed)
     parts = []
     if k and snapshot.segment is not None and allowed.segment_count:
         searched = snapshot.segment.index(index, keep=keep)
@@ -85,7 +96,7 @@ def nearest(
         places, scores = exact.search(query, k, allowed=allowed.unindexed)
         parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
     positions, scores = merged(parts, queries=len(query), k=k)
-    by_space = cosines(snapshot.unit, units, positions, spaces=snapshot.spaces)
+    by_space = cosines(snapshot.unit, units, positions, places=weighting.places)
     return Neighbours(snapshot.numbers(positions), scores, by_space, index, version=snapshot.version.id)
 
 
@@ -97,14 +108,15 @@ def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, al
 
 
 def nearest_by_metric(
-    snapshot: Snapshot, queries: Mapping[str, Float32], request: ResolvedRequest, *, allowed: AllowedRows
+    snapshot: Snapshot, queries: Mapping[str, Float32], request: SearchRequest, *, k: int, allowed: AllowedRows
 ) -> Neighbours:
-    """Scan all raw vectors by the metrics of a request; see `Gallery.search`."""
+    """Scan all raw vectors by the metrics of a request; see `Gallery.search` and `nearest`."""
+    resolved = request.resolved(snapshot.spaces, stored=snapshot.weights)
     parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
     positions, scores, by_space = scan_by_metric(
         [*parts, snapshot.unindexed.raw],
-        queries,
-        request,
+        checked_queries(queries, resolved.weights, snapshot.spaces),
+        replace(resolved, k=k),
         allowed=allowed.together(snapshot.split, len(snapshot.unindexed)),
     )
     return Neighbours(snapshot.numbers(positions), scores, by_space, "exact", version=snapshot.version.id)

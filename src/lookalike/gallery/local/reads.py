@@ -40,6 +40,8 @@ LONGEST_NAMED: Final = 80
 PRODUCT: Final = "CASE WHEN coalesce(product, '') = '' THEN row ELSE product END"
 """SQL expression of what a product is told apart by; an item without one is a product by itself."""
 
+ITEMS_OF_ROWS: Final = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
+
 EVERYTHING: Final = Clause("1", (), frozenset())
 
 
@@ -158,12 +160,13 @@ def items_by_row(connection: sqlite3.Connection, names: AttributeNames, rows: Se
     Raises:
         GalleryDamagedError: A row has vectors but no item, or an item's checksum is wrong.
     """
-    statement = f"SELECT row, {ITEM_COLUMNS} FROM items WHERE row IN (SELECT value FROM json_each(?))"
     wanted = {int(row) for row in rows}
-    owners = garments_table.owners(connection, [*wanted])
-    found = connection.execute(statement, (json.dumps([*wanted, *owners.values()]),))
+    owners = garments_table.owners(connection, wanted)
+    found = connection.execute(ITEMS_OF_ROWS, (str([*wanted, *owners.values()]),))
     of_items = {row: read_item(record, names) for row, *record in found}
-    items = {row: of_items[owner] for row in wanted if (owner := owners.get(row, row)) in of_items}
+    items = (
+        {row: of_items[owner] for row in wanted if (owner := owners.get(row, row)) in of_items} if owners else of_items
+    )
     missing = wanted - items.keys()
     if missing:
         statement = "SELECT row FROM vectors WHERE row IN (SELECT value FROM json_each(?))"

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from lookalike.errors import GalleryNotFoundError, MismatchError
+from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, MismatchError
 from lookalike.gallery.filters.sqlite import attribute_expression
 from lookalike.gallery.local import metadata_table
+from lookalike.gallery.local.row_checksums import WAY_OUT
 
 FORMAT: Final = 2
 FORMAT_WITH_GARMENTS: Final = 3
@@ -105,6 +106,36 @@ def problems(connection: sqlite3.Connection) -> list[str]:
         if made is None or made != sql:
             said.append(f"the {kind} {name} differs from the schema")
     return said
+
+
+def check_tables(connection: sqlite3.Connection, path: Path, *, known: int | None) -> int:
+    """Check that the tables, indexes, views and triggers are a gallery's; returns SQLite's number of the schema.
+
+    Args:
+        connection: Connection to the database.
+        path: Path of the database, for the message.
+        known: Number of a schema that has been checked, and is not checked again.
+
+    Raises:
+        GalleryDamagedError: Something is missing, changed or foreign.
+    """
+    number: int = connection.execute("PRAGMA schema_version").fetchone()[0]
+    if number != known:
+        found = problems(connection)
+        if found:
+            raise GalleryDamagedError(f"{path} is damaged: {found[0]}; {WAY_OUT}")
+    return number
+
+
+def distrust_foreign(connection: sqlite3.Connection) -> bool:
+    """Keep SQLite from calling functions in the SQL of a schema that is not a gallery's. Returns whether it is none."""
+    try:
+        if not problems(connection):
+            return False
+    except sqlite3.Error:  # the caller's own statements tell
+        pass
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return True
 
 
 # A trigger may have the name of a table, and names of triggers and views may begin with `sqlite_` when another program

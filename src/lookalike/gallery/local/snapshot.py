@@ -20,6 +20,7 @@ from lookalike.gallery.local.row_checksums import REMOVED_SUM, checked_vectors, 
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.version import Version
 from lookalike.gallery.records import AttributeNames, read_vectors
+from lookalike.gallery.weighting import Weighting
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
 
@@ -99,6 +100,7 @@ class Snapshot:
         unindexed: Rows added since the segment.
         weights: Learned weights of the spaces; None without.
         answers: Cache of allowed rows by filter; the key None is no filter.
+        weightings: Cache of weightings, by `weights_key`.
         with_garments: Whether items may have several rows, one for each garment.
     """
 
@@ -111,6 +113,7 @@ class Snapshot:
     unindexed: UnindexedRows
     weights: Mapping[str, float] | None = None
     answers: dict[str | None, AllowedRows] = field(default_factory=dict)
+    weightings: dict[tuple[tuple[str, float], ...], Weighting] = field(default_factory=dict)
     with_garments: bool = False
 
     @property

@@ -12,7 +12,6 @@ from lookalike.errors import MismatchError, UsageError
 from lookalike.gallery.filters import expression as filters
 from lookalike.gallery.filters.milvus import MilvusCompiler, within_partitions
 from lookalike.gallery.health import Health
-from lookalike.gallery.local.ranking import checked_queries
 from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus import facets as browsing
 from lookalike.gallery.milvus import maintenance, product_reads
@@ -28,6 +27,7 @@ from lookalike.gallery.records import vector_rows
 from lookalike.gallery.request import ResolvedRequest, SearchRequest
 from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
+from lookalike.gallery.weighting import checked_queries
 from lookalike.projection import Projection
 from lookalike.spaces import Space, agree_on_spaces, slices, width
 from lookalike.types import JSON, Facet, FileStamp, Float32, Item, Neighbours, several

@@ -121,9 +121,8 @@ class Searcher:
 
     def _scanned(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
         """Scan all rows that pass, in this process."""
-        units = {name: as_unit_rows(part, name=name) for name, part in queries.items()}
         with self._gathered(where, spaces=request.spaces, raw=False) as (numbers, rows):
-            positions, scores, by_space = scan(rows, units, request)
+            positions, scores, by_space = scan(rows, queries, request)
             return Neighbours(numbers_at(numbers, positions), scores, by_space, "exact")
 
     @contextmanager

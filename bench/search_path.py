@@ -1,0 +1,193 @@
+"""Compare a gallery's search, with the items of its answers, with FAISS alone; and searches with filters.
+
+FAISS has the gallery's own lists, probes and candidates, and its `IndexRefineFlat` scores the candidates again, so that
+both sides have the same recall; its selector of a filter's rows is made ahead. All sides take turns in one process, in
+one thread. It prints the tables of docs/benchmarks.md:
+
+    python bench/search_path.py
+    python bench/search_path.py --folder kept.gallery    # makes the gallery there once, and uses it again
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+from lookalike.benchmarking.features import SPACES, FeatureGenerator, Features, synthetic
+from lookalike.benchmarking.report import BenchmarkReport
+from lookalike.benchmarking.searching import BATCH, ROWS, WEIGHTS, K
+from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
+from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.request import SearchRequest
+from lookalike.index import IndexSettings
+from lookalike.index.faiss_candidates import candidate_count
+from lookalike.index.ivf import Ivf
+from lookalike.index.scaling import Scale
+from lookalike.spaces import concatenate, scaled_query
+from lookalike.types import Bool, Float32, Item
+
+QUERIES = 500
+SHARES = (0.01, 0.05, 0.2)
+"""Fractions of the items that the filters pass."""
+
+FILTERS = 30
+"""Filters of each share; each is asked once by a query that is the first, and then by `REPEATS` more."""
+
+REPEATS = 8
+"""Queries of a filter after its first."""
+
+TIE = 1e-6
+"""Scores that differ by less than this are equal."""
+
+Ask = Callable[[int], object]
+
+
+def main() -> None:
+    """Measure, and print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--folder", type=Path, help="folder of the gallery; made if it is missing")
+    options = parser.parse_args()
+    faiss.omp_set_num_threads(1)
+    report = BenchmarkReport([])  # made first: it records the load of the machine
+    drawn = synthetic(options.rows, queries=QUERIES)
+    lots = FeatureGenerator(options.rows, queries=QUERIES).lots
+    with ExitStack() as stack:
+        place = (
+            options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lookalike-bench-"))) / "g"
+        )
+        if not place.exists():
+            make(place, drawn, lots)
+        gallery = stack.enter_context(LocalGallery(place))
+        bench = SideBySide(gallery, drawn, lots)
+        print(f"{options.rows:,} rows of {' + '.join(str(space.dimension) for space in SPACES)}, k {K}\n")
+        bench.whole()
+        bench.filtered()
+    print(f"\n{report.circumstances()}")
+
+
+def make(folder: Path, drawn: Features, lots: np.ndarray) -> None:
+    """Make a gallery whose items have four attributes, one of them the number `lot`."""
+    with LocalGallery(folder, create=True) as gallery:
+        for start in range(0, len(drawn), BATCH):
+            numbers = range(start, min(start + BATCH, len(drawn)))
+            part = {name: rows[numbers.start : numbers.stop] for name, rows in drawn.gallery.items()}
+            gallery.add([item_of(number, int(lots[number])) for number in numbers], part, spaces=SPACES)
+        gallery.optimise()
+
+
+def item_of(number: int, lot: int) -> Item:
+    """Return an item of a shop."""
+    told = {
+        "lot": lot,
+        "color": ["red", "blue", "green", "black", "white"][lot % 5],
+        "title": f"Blouse {number}",
+        "price": 9.5,
+    }
+    return Item(
+        id=f"p{number:07}", photo=f"photos/{number}.jpg", root="/shop", product=str(number % 12000), attributes=told
+    )
+
+
+class SideBySide:
+    """A gallery, and FAISS with the lists of its index.
+
+    Args:
+        gallery: Gallery of the drawn rows.
+        drawn: Features of its rows, and queries.
+        lots: (N,) attribute `lot` of each row.
+    """
+
+    def __init__(self, gallery: LocalGallery, drawn: Features, lots: np.ndarray) -> None:
+        self.gallery, self.queries, self.lots = gallery, drawn.queries, lots
+        rows = concatenate(drawn.gallery, SPACES)
+        asked = scaled_query(drawn.queries, WEIGHTS, SPACES)
+        drawn.gallery.clear()
+        self.scores = asked @ rows.T
+        scale = Scale(SPACES, multiple=2)
+        self.asked = scale.queries(asked)
+        self.rows = scale.rows(rows)
+        self.lists = Ivf.build(rows, spaces=SPACES, settings=IndexSettings())._lists
+        self.refined = faiss.IndexRefineFlat(self.lists, faiss.swig_ptr(self.rows))
+        self.probes = Ivf.grouping(len(rows), SPACES).probes
+
+    def ours(self, number: int, where: str | None = None) -> list[tuple[int, object]]:
+        """Search, and read the id and an attribute of each item: what a shop asks for."""
+        query = {name: rows[number : number + 1] for name, rows in self.queries.items()}
+        found = self.gallery.search(query, SearchRequest(k=K, weights=WEIGHTS, where=where))
+        rows = found.rows[0].tolist()
+        items = self.gallery.items(rows, version=found.version)
+        return [(int(items[row].id[1:]), items[row].attributes["lot"]) for row in rows]
+
+    def bare(self, number: int, probes: int, selector: object = None) -> list[int]:
+        """Search with FAISS alone."""
+        inner = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        how = faiss.IndexRefineSearchParameters(k_factor=candidate_count(K) / K, base_index_params=inner)
+        found: list[int] = self.refined.search(self.asked[number : number + 1], K, params=how)[1][0].tolist()
+        return found
+
+    def recall(self, answers: Mapping[int, Sequence[int]], allowed: Bool | None = None) -> float:
+        """Recall of answers, by the number of their query; rows that tie with the last relevant one are relevant."""
+        right = 0
+        for number, answer in answers.items():
+            scores: Float32 = self.scores[number] if allowed is None else np.where(allowed, self.scores[number], -2)
+            right += int((scores[list(answer)] >= np.partition(scores, -K)[-K] - TIE).sum())
+        return right / (K * len(answers))
+
+    def whole(self) -> None:
+        """Print the table of searches without a filter."""
+        recalls = (
+            self.recall({number: [row for row, _ in self.ours(number)] for number in range(QUERIES)}),
+            self.recall({number: self.bare(number, self.probes) for number in range(QUERIES)}),
+        )
+        ways = TimedCall(self.ours, QUERIES), TimedCall(lambda number: self.bare(number, self.probes), QUERIES)
+        time_in_turns(*ways, rounds=20)
+        print("| search and items | recall@10 | median, ms | least, ms | ratio of medians | of the least |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for name, recall, way in zip(("`Gallery.search` and `items`", "FAISS alone"), recalls, ways, strict=True):
+            print(f"| {name} | {recall:.4f} | {told(way.timing, ways[1].timing)} |")
+
+    def filtered(self) -> None:
+        """Print the table of searches with filters."""
+        print("\n| a filter that passes | | recall@10 | median, ms | least, ms | ratio of medians | of the least |")
+        print("| --- | --- | --- | --- | --- | --- | --- |")
+        for share in SHARES:
+            first, again, bare = Timing(), Timing(), Timing()
+            found, found_bare = [], []
+            for number in range(FILTERS):
+                low = 7 * number
+                allowed = (self.lots >= low) & (self.lots < low + round(share * 1000))
+                where = f"lot >= {low} and lot < {low + round(share * 1000)}"
+                selector = faiss.IDSelectorBitmap(bits := np.packbits(allowed, bitorder="little"))
+                answers, answers_bare = {}, {}
+                for query in range(number, number + REPEATS + 1):
+                    began = time.perf_counter()
+                    answers[query] = [row for row, _ in self.ours(query, where)]
+                    (first if query == number else again).calls_ms.append(1000 * (time.perf_counter() - began))
+                    began = time.perf_counter()
+                    answers_bare[query] = self.bare(query, self.lists.nlist, selector)
+                    bare.calls_ms.append(1000 * (time.perf_counter() - began))
+                found.append(self.recall(answers, allowed))
+                found_bare.append(self.recall(answers_bare, allowed))
+                del bits
+            recall = float(np.mean(found))
+            print(f"| {share:.0%} | the first time | {recall:.4f} | {told(first, bare)} |")
+            print(f"| | repeated | {recall:.4f} | {told(again, bare)} |")
+            print(f"| | FAISS alone, all lists | {np.mean(found_bare):.4f} | {told(bare, bare)} |")
+
+
+def told(timing: Timing, peer: Timing) -> str:
+    """Cells of median, minimum and both ratios to a peer."""
+    least, least_peer = min(timing.calls_ms), min(peer.calls_ms)
+    return f"{timing.median_ms:.3f} | {least:.3f} | {timing.median_ms / peer.median_ms:.2f} | {least / least_peer:.2f}"
+
+
+if __name__ == "__main__":
+    main()
