@@ -181,6 +181,7 @@ def test_evaluations_tell_their_data_and_the_training_data(tmp_path: Path, capsy
                 opened.index(root)
             known[data] = lookalike.evaluate(root, gallery=tmp_path / "gallery", report=folder).to_json()
         assert (known[data]["data"], known[data]["trained_on"]) == (data, ["cub"])
+        assert known[data]["whole"] is False, "the published benchmark is larger"
     capsys.readouterr()
     given = [f"--table=tiny={tmp_path / f'report-{data}'}" for data in known]
     assert main(["evaluate", *given, "--cross-domain", "--json"]) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import pytest
 from scipy import stats
 
 import lookalike
+from lookalike.catalogue.benchmark import Benchmark, Pair, Sides
 from lookalike.cli import main
 from lookalike.errors import ConfigError, MismatchError, UnknownNameError, UsageError
+from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.table.content import heading
 from lookalike.evaluation.table.formats import in_latex
 from lookalike.evaluation.table.published import read_published
+from lookalike.evaluation.whole_benchmark import is_whole
+from lookalike.types import Item
 
 Capture = pytest.CaptureFixture[str]
 METRICS = ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map")
@@ -71,9 +76,52 @@ def test_markdown_is_that_of_papers(reports: dict[str, list[Path]]) -> None:
         "| 30.0 (28.0 to 32.0) |"
     )
     assert "| Proxy-Anchor (Inception-BN, 512) [7] | | 91.9 | 98.1 | 98.7 | 99.0 | - |" in lines
-    assert "Published figures, of 14,218 queries and not of these 2:" in lines
+    assert "Published figures, of 14,218 queries and a gallery of 12,612 and not of these 2 and 9:" in lines
     source = next(line for line in lines if line.startswith("7. "))
     assert "Proxy Anchor Loss for Deep Metric Learning (2020); README" in source and "https://" in source
+
+
+def test_published_figures_are_told_from_those_of_a_part(tmp_path: Path) -> None:
+    """Also where the data set's authors publish no number of queries."""
+    files = {"inshop": "default", "consumer2shop": "default"}
+    for protocol, file in files.items():
+        folder = report(tmp_path / protocol, [0.5] * 5, model="m@1", protocol=protocol)
+        table = lookalike.tabulate_evaluations({"m": folder}, published=file)
+        assert table.to_json()["whole"] is False
+        theirs = "14,218 queries and a gallery of 12,612" if protocol == "inshop" else "the whole benchmark"
+        words = f"of {theirs} and not of these 2 and 9"
+        assert f"Published figures, {words}:" in table.to_markdown()
+        assert f"% Published figures, {words}:" in table.to_latex()
+        rows = [row for row in csv.DictReader(io.StringIO(table.to_csv())) if row["paper"]]
+        assert rows and all(row["note"].endswith(words) for row in rows)
+        summary = json.loads((folder / "report.json").read_text())
+        (folder / "report.json").write_text(json.dumps(summary | {"whole": True}))
+        whole = lookalike.tabulate_evaluations({"m": folder}, published=file)
+        assert "not of these" not in whole.to_markdown() + whole.to_latex() + whole.to_csv()
+
+
+def test_a_benchmark_is_whole_with_its_published_totals() -> None:
+    def items(**counts: int) -> list[Item]:
+        return [
+            Item(f"{split}{at}", f"{split}{at}.jpg", product=f"{split}{at // 2}", attributes={"split": split})
+            for split, count in counts.items()
+            for at in range(count)
+        ]
+
+    sides = {"test": Sides({"split": ("test",)}, {"split": ("test",)}, leave_one_out=True)}
+    published = {"photos": 10, "train photos": 6, "test photos": 4, "test products": 2}
+    cub = Benchmark("cub", sides=sides, published=published)
+    protocol = Protocol.parse("cub")
+    assert is_whole(items(train=6, test=4), cub, protocol) is True
+    assert is_whole(items(test=4), cub, protocol) is True, "the split that is measured"
+    assert is_whole(items(train=6, test=3), cub, protocol) is False
+    assert is_whole(items(train=6, test=4), cub, Protocol.parse("product")) is None
+    assert is_whole(items(train=6, test=4), None, protocol) is None
+    pair = Pair("test0", "test1", "test0", "test")
+    totals = {"photos": 4, "products": 2, "pairs": 1, "attributes": 303}
+    shop = Benchmark("consumer2shop", sides=sides, published=totals, pairs=(pair,))
+    assert is_whole(items(test=4), shop, Protocol.parse("consumer2shop")) is True
+    assert is_whole(items(test=4), replace(shop, pairs=()), Protocol.parse("consumer2shop")) is False
 
 
 def test_latex_has_booktabs_and_escapes(reports: dict[str, list[Path]]) -> None:

@@ -24,6 +24,7 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.vectors import from_gallery, from_models, trained_on
+from lookalike.evaluation.whole_benchmark import is_whole
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
 from lookalike.types import JSON, PhotoChoice, several
@@ -50,6 +51,7 @@ class Evaluation:
         boxes: Whether photos were cropped to their boxes, or the margin around these.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
         data: Name of the catalogue: of a published benchmark, or of the file or folder.
+        whole: Whether a published benchmark is measured with all its queries and its whole gallery; None for others.
         trained_on: Names of the catalogues that the models were trained on; None if they do not tell.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
@@ -64,6 +66,7 @@ class Evaluation:
     boxes: bool | float = True
     photos: str = ""
     data: str = ""
+    whole: bool | None = None
     trained_on: Sequence[str] | None = None
     retrieval: RetrievalResult | None = field(default=None, repr=False)
     embedded: EmbeddedItems | None = field(default=None, repr=False)
@@ -81,6 +84,7 @@ class Evaluation:
             "boxes": self.boxes,
             "photos": self.photos,
             "data": self.data,
+            "whole": self.whole,
             "trained_on": None if self.trained_on is None else list(self.trained_on),
             "search": dict(self.search),
             "absent": len(self.skipped),
@@ -292,7 +296,15 @@ def evaluate(
     found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap), products=products))
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data=catalogue.name)
     options = {} if search is None else search.to_json()
-    found = replace(found, boxes=seen.boxes, photos=seen.photos, data=seen.data, search=options)
+    whole = is_whole(catalogue.items(), catalogue.benchmark, chosen)
+    found = replace(
+        found,
+        boxes=seen.boxes,
+        photos=seen.photos,
+        data=seen.data,
+        whole=whole and where is None and not found.skipped,
+        search=options,
+    )
     if report is not None:
         found.write_report(report)
     return found

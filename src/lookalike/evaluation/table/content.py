@@ -10,8 +10,12 @@ from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.table.published import PublishedResult
 from lookalike.types import JSON
 
-QUERIES: Final[Mapping[str, int]] = {"inshop": 14_218, "sop": 60_502, "cub": 5_924}
-"""Queries of the published benchmarks."""
+SIZES: Final[Mapping[str, tuple[int, int]]] = {
+    "inshop": (14_218, 12_612),
+    "sop": (60_502, 60_502),
+    "cub": (5_924, 5_924),
+}
+"""Numbers of queries and photos of the gallery, where the data set's authors publish them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class TableContent:
         metrics: Metrics of the columns.
         rows: Methods, in the order that was given.
         published: Published results of the protocol.
+        whole: Whether all evaluations are of the whole published benchmark.
     """
 
     protocol: str
@@ -63,12 +68,16 @@ class TableContent:
     metrics: Sequence[str]
     rows: Sequence[Row]
     published: Sequence[PublishedResult]
+    whole: bool
 
     @property
     def published_queries(self) -> str:
-        """Words that tell published figures from those of other queries; empty for the whole benchmark."""
-        whole = QUERIES.get(self.protocol, self.queries)
-        return "" if whole == self.queries else f", of {whole:,} queries and not of these {self.queries:,}"
+        """Words that tell published figures from those of other queries or galleries; empty for the whole benchmark."""
+        if self.whole:
+            return ""
+        queries, gallery = SIZES.get(self.protocol, (None, None))
+        theirs = "the whole benchmark" if queries is None else f"{queries:,} queries and a gallery of {gallery:,}"
+        return f", of {theirs} and not of these {self.queries:,} and {self.gallery:,}"
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON of `lookalike evaluate --table --json`."""
@@ -87,6 +96,7 @@ class TableContent:
             "protocol": self.protocol,
             "queries": self.queries,
             "gallery": self.gallery,
+            "whole": self.whole,
             "metrics": list(self.metrics),
             "rows": rows,
             "published": [asdict(one) for one in self.published],

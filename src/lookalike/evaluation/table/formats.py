@@ -93,7 +93,8 @@ def comma_separated(table: TableContent) -> str:
         for name in table.metrics:
             # Divided by 100 in decimals, so that 91.9 is 0.919
             cells += [round(one.figures[name] / 100, 6) if name in one.figures else "", "", "", ""]
-        writer.writerow([one.method, "", *cells, one.paper, one.year, one.source, one.url, one.note])
+        note = "; ".join(part for part in (one.note, table.published_queries.removeprefix(", ")) if part)
+        writer.writerow([one.method, "", *cells, one.paper, one.year, one.source, one.url, note])
     return text.getvalue()
 
 

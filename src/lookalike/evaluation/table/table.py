@@ -87,6 +87,7 @@ def tabulate_evaluations(
         metrics=metrics,
         rows=rows,
         published=[one for one in beside if any(name in one.figures for name in metrics)],
+        whole=all(one.summary.get("whole") is True for one in everything),
     )
 
 
