@@ -54,6 +54,8 @@ NOT_RUN: dict[tuple[str, str], str] = {
     ("docs/relevance.md", "lookalike tag *"): "needs a model with labels; the tests of tags have one",
     ("docs/research.md", "lookalike train cub*"): "needs the data set and a GPU; the tests of presets train on noise",
     ("docs/research.md", "lookalike evaluate CUB*"): "needs what that has trained",
+    ("docs/losses.md", "*--to hard *"): "draws for minutes; the command before it draws less",
+    ("docs/losses.md", "python bench/*"): "trains for an hour",
     (
         "docs/evaluation.md",
         "lookalike evaluate --table ours=*",

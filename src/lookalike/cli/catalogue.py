@@ -63,7 +63,7 @@ def draw(
         typer.Argument(
             metavar="LAYOUT",
             help="attributes, attributes-fine, inshop, consumer2shop, deepfashion2, street2shop, sop, cub, fashioniq, "
-            "fashion200k, imagefolder or table.",
+            "fashion200k, hard, imagefolder or table.",
         ),
     ],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write to: empty, or created.")],
@@ -78,7 +78,7 @@ def draw(
     from lookalike.catalogue.sample.layouts.table import write_layout
 
     drawn = write_layout(to, layout=layout, products=products, photos=photos, seed=seed)
-    source = to / TABLE if layout == "table" else to
+    source = to / TABLE if layout in ("table", "hard") else to
     write(f"drew {len(drawn):,} photos; check them with: lookalike catalogue check {source}")
 
 

@@ -9,7 +9,7 @@ import csv
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -112,6 +112,10 @@ class Product:
 
     def paint(self) -> Image.Image:
         """Paint the garment: RGBA, without a background."""
+        return paint(*self.parts())
+
+    def parts(self) -> tuple[list[Shape], dict[Stuff, Cloth]]:
+        """Return the shapes of the garment, from back to front, and the cloth of each kind of part."""
         rng = Random(f"{self.seed}/garment")
         color, second = varied(COLORS[self.color], rng), varied(COLORS[self.second], rng)
         others = [name for name in COMPANIONS[self.color] if name != self.second]
@@ -122,7 +126,7 @@ class Product:
         elif self.pattern in PRINTS:
             main = replace(main, print_shape=self.pattern)
         two_colored = self.pattern == "plain" and rng.random() < 0.3
-        stuffs: Mapping[Stuff, Cloth] = {
+        stuffs: dict[Stuff, Cloth] = {
             "main": main,
             "second": Cloth(second) if two_colored else replace(main, print_shape=""),
             "trim": Cloth(second if two_colored or rng.random() < 0.3 else shaded(color, 0.84)),
@@ -132,7 +136,7 @@ class Product:
             "pale": Cloth((240, 237, 230)),
             "dark": Cloth(shaded(color, 0.38)),
         }
-        return paint(self.type.draw(rng), stuffs)
+        return self.type.draw(rng), stuffs
 
     def photo(self, name: str, *, garment: Image.Image, background: str) -> Image.Image:
         """Take a photo of the painted garment: RGB, in a straight pose on `white`, else in a free one."""

@@ -27,6 +27,7 @@ class Pose:
         tilt: Horizontal and vertical perspective; 0 is a frontal view.
         wobble: Amplitude of random deformation, in units of the canvas.
         mirrored: Whether left and right are exchanged.
+        place: Middle of the garment from that of the photo, in units of the canvas; None draws one near it.
     """
 
     turn: float = 0.0
@@ -35,6 +36,7 @@ class Pose:
     tilt: tuple[float, float] = (0.0, 0.0)
     wobble: float = 0.0
     mirrored: bool = False
+    place: tuple[float, float] | None = None
 
 
 def studio_pose(rng: Random) -> Pose:
@@ -78,22 +80,29 @@ def photograph_and_find(
         The photo, and left, top, right and bottom of the box in pixels; right and bottom are exclusive.
     """
     photo = BACKGROUNDS[background](rng)
-    posed = _posed(garment, pose, rng)
-    cover = posed.getchannel("A")
+    laid = posed(garment, pose, rng)
+    cover = laid.getchannel("A")
+    photo = laid_on(photo, laid, rng)
+    box = cover.getbbox() or (0, 0, *PHOTO_SIZE)
+    return photo if background == "white" else lit(photo, rng), box
+
+
+def laid_on(photo: Image.Image, laid: Image.Image, rng: Random) -> Image.Image:
+    """Lay what is posed, RGBA of the photo's size, on a photo, with its shadow."""
+    cover = laid.getchannel("A")
     softness, reach = rng.uniform(4, 10), rng.uniform(3, 9)
     aside = rng.choice([-1, 1]) * rng.uniform(1, 6)
     shadow = cover.filter(ImageFilter.BoxBlur(softness)).filter(ImageFilter.BoxBlur(softness))
     shadow = shadow.transform(shadow.size, Image.Transform.AFFINE, (1, 0, -round(aside), 0, 1, -round(reach)))
     photo = Image.composite(photo.point(_DARKER), photo, shadow)
-    photo.paste(posed, (0, 0), cover)
-    box = cover.getbbox() or (0, 0, *PHOTO_SIZE)
-    return photo if background == "white" else _lit(photo, rng), box
+    photo.paste(laid, (0, 0), cover)
+    return photo
 
 
 _DARKER = [value * 150 // 255 for value in range(256)] * 3
 
 
-def _posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
+def posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
     """Transform the garment into the photo, at `OVERSIZE` times the size against aliasing.
 
     The four channels are passed as CMYK, which Pillow transforms channel by channel; RGBA would be premultiplied and
@@ -106,7 +115,7 @@ def _posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
     scale = min(pose.fill / reach, 1.5)
     cos, sin = math.cos(math.radians(pose.turn)), math.sin(math.radians(pose.turn))
     slack = max(0.0, 0.9 - scale * reach)
-    shift = (rng.uniform(-slack, slack) * 0.5, rng.uniform(-slack, slack) * 0.6)
+    shift = pose.place or (rng.uniform(-slack, slack) * 0.5, rng.uniform(-slack, slack) * 0.6)
     waves = [rng.uniform(0, 2 * math.pi) for _ in range(4)]
 
     def source(x: float, y: float) -> tuple[float, float]:
@@ -137,7 +146,7 @@ def _posed(garment: Image.Image, pose: Pose, rng: Random) -> Image.Image:
     return Image.merge("RGBA", laid.resize(PHOTO_SIZE, Image.Resampling.BOX).split())
 
 
-def _lit(photo: Image.Image, rng: Random) -> Image.Image:
+def lit(photo: Image.Image, rng: Random) -> Image.Image:
     """Vary the light: gradient, colour temperature, brightness, and sometimes the light of a window."""
     photo = ImageChops.multiply(photo, _noise(rng, (3, 4), 212, 255).convert("RGB"))
     if rng.random() < 0.25:

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 Point: TypeAlias = tuple[float, float]
 Points: TypeAlias = list[Point]
 Step: TypeAlias = tuple[float, float] | tuple[float, float, float]
-Stuff: TypeAlias = Literal["main", "second", "trim", "lining", "sole", "metal", "pale", "dark"]
+Stuff: TypeAlias = Literal["main", "second", "trim", "lining", "sole", "metal", "pale", "dark", "detail"]
 
 POINTS_PER_CURVE = 14
 

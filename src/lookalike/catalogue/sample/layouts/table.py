@@ -20,6 +20,7 @@ LAYOUTS: Mapping[str, str] = {
     "cub": "lookalike.catalogue.sample.layouts.for_methods:write_birds",
     "fashioniq": "lookalike.catalogue.sample.layouts.fashioniq:write_fashioniq",
     "fashion200k": "lookalike.catalogue.sample.layouts.fashion200k:write_fashion200k",
+    "hard": "lookalike.catalogue.sample.layouts.hard:write_hard",
     "imagefolder": "lookalike.catalogue.sample.layouts.plain:write_imagefolder",
     "table": "lookalike.catalogue.sample.layouts.plain:write_table",
 }
