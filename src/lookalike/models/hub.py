@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import ModelError, UsageError
-from lookalike.models.open_clip import one_line, quiet
+from lookalike.models.other_libraries import one_line, quiet
 
 TOKENIZER_FILES: Final = ("tokenizer.json", "tokenizer_config.json")
 MODEL_FILES: Final = (

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from lookalike.errors import MissingExtraError, ModelError, UnknownNameError
+from lookalike.models.other_libraries import one_line, quiet
 
 HUB = "hf-hub:"
 HUB_WEIGHTS = "hf-hub"
@@ -119,19 +117,3 @@ def open_clip_library() -> Any:  # noqa: ANN401 - it has no types
             raise
         raise MissingExtraError("a backbone of open_clip", "train") from None
     return open_clip
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the logs of download attempts; the final error has the message."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logging.disable(before)
-
-
-def one_line(error: BaseException) -> str:
-    """Return the message of another library's error on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

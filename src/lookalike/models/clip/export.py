@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from lookalike.errors import LookalikeError, ModelError
 from lookalike.models import text_encoder_file
 from lookalike.models.checkpoint import FORMAT
-from lookalike.models.clip.source import Source, description
+from lookalike.models.clip.source import Source
 from lookalike.models.clip.towers import fingerprint, image_tower, text_tower, why_no_text, without_padding
 from lookalike.models.export import LEAST_COSINE, outputs_of, write_graph
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.onnx_file import hidden_beside, write_metadata
+from lookalike.models.other_libraries import AS_DESCRIBED, made_of
 from lookalike.storage.durable import flush
 from lookalike.types import Float32
 
@@ -105,7 +106,7 @@ def text_parts(source: Source) -> tuple[nn.Module, Tokenizer] | str:
         tokenizer = source.tokenizer()
     except ModelError as error:
         return str(error)
-    with description(source.name):
+    with made_of(source.name, what=AS_DESCRIBED):
         known, read = tokenizer.get_vocab_size(), int(source.config["text_cfg"].get("vocab_size", CLIP_VOCABULARY))
     if known > read:
         return f"the tokenizer of {source.name} has {known:,} tokens, and its text tower reads {read:,}"

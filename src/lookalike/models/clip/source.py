@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,8 @@ from lookalike.errors import ModelError, UnknownNameError, UsageError, short_rea
 from lookalike.models.clip import hugging_face
 from lookalike.models.clip.tokenizer import cleans_like_siglip, clip_tokenizer, read_tokenizer
 from lookalike.models.hub import TOKENIZER_FILES, fetching, hub_folder
-from lookalike.models.open_clip import one_line, open_clip_library
+from lookalike.models.open_clip import open_clip_library
+from lookalike.models.other_libraries import AS_DESCRIBED, made_of
 from lookalike.models.preprocessing import Preprocessing, make_preprocessing
 from lookalike.models.pretrained import is_weights_file
 from lookalike.models.weight_readers import State, read_tensors
@@ -64,7 +64,7 @@ class Source:
         Raises:
             ModelError: A file of the tokenizer is missing, or it is of a kind that is not supported.
         """
-        with description(self.name):
+        with made_of(self.name, what=AS_DESCRIBED):
             text = self.config["text_cfg"]
             length = int(text.get("context_length", 77))
             settings = dict(text.get("tokenizer_kwargs") or {})
@@ -133,7 +133,7 @@ def folder_source(folder: Path, *, name: str) -> Source:
     Raises:
         ModelError: A file is missing, damaged, or of an unknown layout.
     """
-    with description(str(folder)):
+    with made_of(str(folder), what=AS_DESCRIBED):
         return _of_folder(folder, name=name)
 
 
@@ -227,22 +227,6 @@ def _hugging_face_preprocessing(folder: Path, config: Mapping[str, Any], kind: s
         interpolation="bilinear" if settings.get("resample") == 2 else "bicubic",
         short_side=short,
     )
-
-
-@contextmanager
-def description(where: str) -> Iterator[None]:
-    """Context in which values of another form in the description of a model are one error.
-
-    Args:
-        where: File, folder or model for messages.
-
-    Raises:
-        ModelError: A value is missing, or of another form.
-    """
-    try:
-        yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        raise ModelError(f"{where}: no model can be made as described: {one_line(error)}") from None
 
 
 def read_json(file: Path) -> dict[str, Any]:

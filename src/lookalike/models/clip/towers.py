@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lookalike.errors import ModelError
-from lookalike.models.clip.source import Source, description
+from lookalike.models.clip.source import Source
+from lookalike.models.other_libraries import AS_DESCRIBED, made_of
 from lookalike.models.weight_readers import State
 
 IMAGE: Final = "visual."
@@ -80,7 +81,7 @@ def image_tower(source: Source) -> nn.Module:
     """
     from open_clip.model import _build_vision_tower
 
-    with description(f"the image tower of {source.name}"):
+    with made_of(f"the image tower of {source.name}", what=AS_DESCRIBED):
         vision = dict(source.config["vision_cfg"])
         arguments = vision.pop("timm_arguments", None)
         quick_gelu = vision.pop("quick_gelu", source.config.get("quick_gelu", False))
@@ -108,7 +109,7 @@ def text_tower(source: Source) -> nn.Module:
     """
     from open_clip.model import _build_text_tower
 
-    with description(f"the text tower of {source.name}"):
+    with made_of(f"the text tower of {source.name}", what=AS_DESCRIBED):
         text = dict(source.config["text_cfg"])
         for only_of_tokenizers in ("hf_tokenizer_name", "tokenizer_kwargs", "tokenizer_mode"):
             text.pop(only_of_tokenizers, None)

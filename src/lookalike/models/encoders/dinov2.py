@@ -19,7 +19,8 @@ from torch.nn import functional
 from lookalike.errors import ModelError
 from lookalike.models.clip.source import read_json
 from lookalike.models.clip.towers import check_weights
-from lookalike.models.encoders.encoder import ImageEncoder, made_of
+from lookalike.models.encoders.encoder import ImageEncoder
+from lookalike.models.other_libraries import made_of
 from lookalike.models.preprocessing import Preprocessing, PreprocessingChanges, make_preprocessing
 from lookalike.models.weight_readers import State, read_tensors
 

@@ -1,16 +1,11 @@
-"""An image encoder with its preprocessing, and how it is made of what files say."""
+"""An image encoder with its preprocessing."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import nn
 
-from lookalike.errors import LONGEST_REASON, ModelError
-from lookalike.models.open_clip import one_line
 from lookalike.models.preprocessing import Preprocessing
 
 
@@ -27,21 +22,3 @@ class ImageEncoder:
     name: str
     network: nn.Module
     preprocessing: Preprocessing
-
-
-@contextmanager
-def made_of(where: str, *, what: str) -> Iterator[None]:
-    """Context in which whatever another library says of values of another form is one error of one line.
-
-    Args:
-        where: File or model for messages.
-        what: What does not succeed, such as `does not fit timm's resnet50`.
-
-    Raises:
-        ModelError: The library refuses what it was given.
-    """
-    try:
-        yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-        reason = textwrap.shorten(one_line(error), LONGEST_REASON, placeholder=" ...")
-        raise ModelError(f"{where}: {what}: {reason}") from None

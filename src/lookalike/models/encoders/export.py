@@ -12,10 +12,11 @@ import torch
 from lookalike.errors import LookalikeError, ModelError
 from lookalike.models.checkpoint import FORMAT
 from lookalike.models.clip.towers import LARGEST, UnitRows
-from lookalike.models.encoders.encoder import ImageEncoder, made_of
+from lookalike.models.encoders.encoder import ImageEncoder
 from lookalike.models.export import LEAST_COSINE, least_cosine, outputs_of, write_graph
 from lookalike.models.fp16 import to_fp16
 from lookalike.models.onnx_file import hidden_beside, write_metadata
+from lookalike.models.other_libraries import made_of
 from lookalike.storage.durable import flush
 
 PHOTOS: Final = 3

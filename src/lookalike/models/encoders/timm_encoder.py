@@ -13,8 +13,8 @@ from torch import nn
 
 from lookalike.errors import ModelError, UsageError
 from lookalike.models.backbones import check_timm_name
-from lookalike.models.encoders.encoder import ImageEncoder, made_of
-from lookalike.models.open_clip import one_line, quiet
+from lookalike.models.encoders.encoder import ImageEncoder
+from lookalike.models.other_libraries import made_of, one_line, quiet
 from lookalike.models.preprocessing import Preprocessing, PreprocessingChanges, make_preprocessing
 from lookalike.models.pretrained import is_weights_file
 from lookalike.models.weight_readers import State, read_tensors

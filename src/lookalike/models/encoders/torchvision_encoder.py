@@ -11,8 +11,8 @@ from torch import nn
 from torchvision import models
 
 from lookalike.errors import ModelError, UnknownNameError
-from lookalike.models.encoders.encoder import ImageEncoder, made_of
-from lookalike.models.open_clip import one_line
+from lookalike.models.encoders.encoder import ImageEncoder
+from lookalike.models.other_libraries import made_of, one_line
 from lookalike.models.preprocessing import Preprocessing, PreprocessingChanges, make_preprocessing
 from lookalike.models.pretrained import is_weights_file
 from lookalike.models.weight_readers import State, read_tensors

@@ -126,8 +126,7 @@ def divided(items: Sequence[Item], data: DataSettings) -> dict[str, list[Item]]:
     """
     splits: dict[str, list[Item]] = {"train": [], "dev": []}
     for item in items:
-        name = value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}"
-        fold = crc32(f"{data.fold_seed} {name}".encode()) % data.folds
+        fold = crc32(f"{data.fold_seed} {product_or_id(item, data)}".encode()) % data.folds
         splits["dev" if fold == data.fold else "train"].append(item)
     return splits
 
@@ -141,7 +140,7 @@ def sampled_products(items: Sequence[Item], data: DataSettings) -> list[Item]:
     Raises:
         ConfigError: The first product has more photos already.
     """
-    names = [value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}" for item in items]
+    names = [product_or_id(item, data) for item in items]
     photos = Counter(names)
     chosen: set[str] = set()
     left = data.dev_photos
@@ -156,6 +155,11 @@ def sampled_products(items: Sequence[Item], data: DataSettings) -> list[Item]:
             "product are taken, or none"
         )
     return [item for item, name in zip(items, names, strict=True) if name in chosen]
+
+
+def product_or_id(item: Item, data: DataSettings) -> str:
+    """Return the product of an item; an item of unknown product is one by itself, named by its id."""
+    return value_of(item, "product", unknown=unknown_of(data)) or f"id:{item.id}"
 
 
 def label_classes(splits: Sequence[Split], names: Iterable[str]) -> dict[str, list[str]]:

@@ -85,10 +85,10 @@ class TrainingData:
             ConfigError: The settings depend on dev measures, and there is nothing to measure.
         """
         given = self.settings
-        if not self.is_measured and (given.schedule == "plateau" or given.early_stop or given.select):
+        if not self.is_measured and (given.schedule == "plateau" or given.early_stop):
             raise ConfigError(
-                'schedule = "plateau", early_stop and select need something to measure: a [[data]] that has at least '
-                "two dev photos"
+                'schedule = "plateau" and early_stop need something to measure: a [[data]] that has at least two dev '
+                "photos"
             )
 
     @property

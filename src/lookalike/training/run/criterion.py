@@ -29,7 +29,9 @@ class Criterion:
             ConfigError: Nothing is measured, and the best checkpoint is to be chosen by something.
         """
         if not known and select:
-            raise ConfigError(f"select = {select!r}: there are no dev photos to measure anything on")
+            raise ConfigError(
+                f"select = {select!r} needs something to measure: a [[data]] that has at least two dev photos"
+            )
         return cls.of(select, known=known, usual=usual) if known else None
 
     @classmethod
