@@ -33,6 +33,7 @@ from lookalike.cli import (
     sweep,
     tag,
     train,
+    transfer,
 )
 from lookalike.cli.once import use_everywhere
 
@@ -46,6 +47,8 @@ app.command("demo")(demo.demo)
 app.command("index", cls=index.IndexCommand)(index.index)
 app.command("search")(search.search)
 app.command("find")(find.find)
+gallery.app.command("export")(transfer.export_gallery)
+gallery.app.command("import")(transfer.import_gallery)
 gallery.app.command("backup")(backup.backup)
 gallery.app.command("restore")(backup.restore)
 gallery.app.command("remodel")(remodel.remodel)
