@@ -91,10 +91,15 @@ def _write_family(
             (root / image).write_bytes(data)
             rows.append(
                 {
-                    "id": id_, "image": image, "product": name,
+                    "id": id_,
+                    "image": image,
+                    "product": name,
                     **known,
-                    "family": f"h{number:03}", "detail": detail, "view": "crowded" if place else "shop",
-                    "covered": f"{covered:.2f}", "split": split,
+                    "family": f"h{number:03}",
+                    "detail": detail,
+                    "view": "crowded" if place else "shop",
+                    "covered": f"{covered:.2f}",
+                    "split": split,
                 }
             )
     return rows
