@@ -16,6 +16,7 @@ from lookalike.models import open_clip, original_checkpoint
 from lookalike.models.backbones import Family, split_name
 from lookalike.models.default_model import SHIPPED, SHIPPED_MODEL
 from lookalike.models.network import Network
+from lookalike.models.other_libraries import one_line, quiet
 from lookalike.models.weight_readers import (
     READERS,
     State,
@@ -161,10 +162,10 @@ def _published_timm(name: str, tag: str) -> State:
     if tag != "timm":
         raise UnknownNameError(f"weights of {name}", tag, ["timm"])
     try:
-        with open_clip.quiet():
+        with quiet():
             whole = timm.create_model(name, pretrained=True, num_classes=0)
     except (OSError, RuntimeError, ValueError) as error:
-        raise ModelError(f"{name}: its weights cannot be fetched: {open_clip.one_line(error)}") from None
+        raise ModelError(f"{name}: its weights cannot be fetched: {one_line(error)}") from None
     state: State = whole.state_dict()
     return state
 
@@ -176,7 +177,7 @@ def _published_torchvision(name: str, tag: str) -> State:
     try:
         return torchvision_names(known[tag].get_state_dict(progress=False, check_hash=True, weights_only=True))
     except (OSError, RuntimeError) as error:
-        raise ModelError(f"torchvision:{name}: its weights cannot be fetched: {open_clip.one_line(error)}") from None
+        raise ModelError(f"torchvision:{name}: its weights cannot be fetched: {one_line(error)}") from None
 
 
 PUBLISHED: Mapping[Family, Callable[[str, str], State]] = {
