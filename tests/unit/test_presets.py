@@ -175,13 +175,16 @@ def test_a_preset_says_what_it_is_for(name: str) -> None:
         return
     assert settings.about.measured == "not measured"
     assert settings.about.aim or name == "unlabelled"  # which is for data of its user
+    assert bool(settings.about.aim) == bool(settings.about.source) == bool(settings.about.curve)
+    assert settings.about.verified.startswith("two batches")  # as the test above runs
 
 
 def test_the_list_names_each_with_its_aim() -> None:
     done = CliRunner().invoke(app, ["train", "--list"])
     assert done.exit_code == 0 and presets().keys() == CHANGES.keys() | OTHER_TASKS
     for name, about in presets().items():
-        assert f"{name}: {about.summary}" in done.stdout and about.aim in done.stdout
+        assert f"{name}: {about.summary}" in done.stdout
+        assert all(text in done.stdout for text in (about.aim, about.source, about.curve, about.verified))
     assert done.stdout.count("not measured") == len(presets()) - 7
 
 

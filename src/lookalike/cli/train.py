@@ -89,8 +89,12 @@ def show_rates(config: str, overrides: list[str]) -> None:
 
 
 def list_presets() -> None:
-    """Print the presets, each with the published figure that it aims at, and the measured one."""
+    """Print the presets, each with the figure that it aims at, where that was read, and what was tried."""
     for name, about in presets().items():
         write(f"{name}: {about.summary}")
         write(f"    aims at: {about.aim or 'no published figure'}")
+        told = {"read in": about.source, "published curve": about.curve, "tried here": about.verified}
+        for what, text in told.items():
+            if text:
+                write(f"    {what}: {text}")
         write(f"    measured: {about.measured}")

@@ -19,11 +19,17 @@ class AboutSettings:
     Attributes:
         summary: Short description.
         aim: Published figure that the preset aims at, with its origin; empty for none.
+        source: Where that figure was read; empty without one.
+        curve: What is published of the course of such a run: a curve, a log, its epochs; empty without an aim.
+        verified: What of the recipe has been tried here.
         measured: Measured results, or a statement that there are none.
     """
 
     summary: str = ""
     aim: str = ""
+    source: str = ""
+    curve: str = ""
+    verified: str = ""
     measured: str = "not measured"
 
 
