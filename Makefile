@@ -10,6 +10,7 @@ VENVS ?= .venv
 DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
+TRACKERS := $(VENVS)/trackers
 # One more than a small machine has cores: tests wait for browsers, programs and disks.
 JOBS ?= 3
 # Where tests write: in memory, if there is room and programs may run there, for a disk would make them wait thousands of times.
@@ -58,13 +59,13 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 .PHONY: test
 test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=3 processes
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
-	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container')
+	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container and not trackers')
 
 .PHONY: coverage
 coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
 	@mkdir -p build/coverage
 	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
-		-m 'not slow and not milvus and not gpu and not container' --cov --cov-report=term --cov-report=html)
+		-m 'not slow and not milvus and not gpu and not container and not trackers' --cov --cov-report=term --cov-report=html)
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
@@ -78,6 +79,10 @@ test-faults: $(TEST)/installed ## Run the fault suites long: TRIES='kills=50 dam
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs
 	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m milvus
+
+.PHONY: test-trackers
+test-trackers: $(TRACKERS)/installed ## Run the tests of training with MLflow, W&B and Aim, which it installs
+	@VENVS='$(VENVS)' '$(TEST)/bin/python' -m pytest -q -m trackers tests/trackers
 
 .PHONY: test-gpu
 test-gpu: $(TEST)/installed ## Run the tests that need a CUDA GPU
@@ -159,7 +164,7 @@ locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules clients/typescript/node_modules clients/typescript/dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(TRACKERS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules clients/typescript/node_modules clients/typescript/dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -171,6 +176,14 @@ $(TEST)/installed: $(REQUIREMENTS)
 $(MILVUS)/installed: requirements/milvus.txt
 	@echo 'Setting up $(@D) (a Milvus server, for tests), once' >&2
 	$(call locked,milvus)
+	@touch '$@'
+
+# Training itself comes from the tests' environment, whose releases count where the trackers have none of their own.
+$(TRACKERS)/installed: requirements/trackers.txt $(TEST)/installed
+	@echo 'Setting up $(@D) (MLflow, W&B and Aim, for tests), once' >&2
+	$(call locked,trackers)
+	@'$(TEST)/bin/python' -c 'import sysconfig; print("import site; site.addsitedir(\x27%s\x27)" % sysconfig.get_path("purelib"))' \
+		>"$$('$(@D)/bin/python' -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
 	@touch '$@'
 
 node_modules/installed: package.json package-lock.json

@@ -29,6 +29,7 @@ MARKS = {
     "slow": "make test-slow",
     "milvus": "make test-milvus",
     "gpu": "make test-gpu",
+    "trackers": "make test-trackers",
     "container": "make test-container",
 }
 

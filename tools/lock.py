@@ -23,6 +23,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "audit": ("requirements/audit.in",),
     "docs": ("requirements/docs.in",),
     "milvus": ("requirements/milvus.in",),
+    "trackers": ("requirements/trackers.in",),
 }
 CONSTRAINED = ("base", "dev")
 

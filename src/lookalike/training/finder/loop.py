@@ -265,9 +265,7 @@ class FinderRun:
             setting="stage.{}.steps",
             folder=self.folder.path,
         )
-        self.folder.change_lengths(self.settings, changes, done=self.done)
-        for line in changes:
-            self.report(line)
+        self.folder.change_lengths(self.settings, changes, done=self.done, report=self.report)
 
     def _made_network(self, base: Path, state: Mapping[str, Any] | None) -> FinderNetwork:
         """Network with pretrained weights, or with the structure of a saved state."""

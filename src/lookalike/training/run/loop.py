@@ -31,9 +31,10 @@ from lookalike.training.run.mining import told
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
 from lookalike.training.run.processes import any_process, share_statistics, start_processes
 from lookalike.training.run.run_folder import RunFolder
-from lookalike.training.run.run_lengths import changed_lengths
+from lookalike.training.run.run_lengths import change_lengths
 from lookalike.training.run.run_log import RunLog, RunPosition
 from lookalike.training.run.schedule import PlateauTracker, rate_factor
+from lookalike.training.run.trackers import Trackers, check_installed
 from lookalike.training.run.validation import Validation
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings, load_settings
 from lookalike.types import Item
@@ -68,6 +69,7 @@ def train(
         Stopped: The run was interrupted by Ctrl-C or SIGTERM; its state is saved.
     """
     settings = load_settings(config, overrides=tuple(overrides))
+    check_installed(settings.trackers)
     accelerator = start_processes(settings.device, settings.precision)
     folder = RunFolder(resume or out or Path("runs") / settings.name)
     if accelerator.is_main_process:
@@ -86,8 +88,11 @@ def train(
             interruption=interruption,
             report=report,
         )
-        with interruption:
-            run.all_stages(progress)
+        try:
+            with interruption:
+                run.all_stages(progress)
+        finally:
+            run.close()
         return Trained(folder.best, run.unreadable.rows(), run.plateau.best if run.training_data.is_measured else None)
     finally:
         folder.release()
@@ -135,6 +140,7 @@ class Run:
             report=report,
         )
         self.position, self.plateau = RunPosition(), PlateauTracker()
+        self.repeated: list[dict[str, Any]] = []  # entries of the log after the saved state
         self.stepper: OptimiserStepper | None = None
         self.saved_optimizer: dict[str, Any] | None = None
         self.network = self.training_data.make_network()
@@ -154,9 +160,9 @@ class Run:
             self._resume(state)
         self.validation: Validation | None = None
         if accelerator.is_main_process:
-            self.validation = Validation(
-                self.training_data, folder, RunLog(folder, self.position), report=report, skip=self._skip
-            )
+            trackers = Trackers(folder, settings, repeated=self.repeated, report=report)
+            run_log = RunLog(folder, self.position, trackers, tensorboard="tensorboard" in settings.trackers)
+            self.validation = Validation(self.training_data, folder, run_log, report=report, skip=self._skip)
             for line in start_lines(
                 folder.path,
                 self.training_data,
@@ -190,6 +196,9 @@ class Run:
         if self.position.measure_due:  # the run was stopped during the last measure
             self._measure()
         self._save_state()
+
+    def close(self) -> None:
+        """Close the log."""
         if self.validation:
             self.validation.run_log.close()
 
@@ -318,20 +327,17 @@ class Run:
         if self.source.miner:
             self.source.miner.load_state_dict(state["miner"])
         self.unreadable.skipped.update(state["skipped"])
+        changes = change_lengths(
+            state["steps"],
+            self.steps,
+            position=self.position,
+            plateau=self.plateau,
+            early_stop=self.settings.early_stop,
+            folder=self.folder.path,
+        )
         if self.accelerator.is_main_process:
-            self.folder.cut_log(state["log"])
-        self._change_lengths(state["steps"])
-
-    def _change_lengths(self, before: Sequence[int]) -> None:
-        """Go on with stages of other lengths than they were to have; the last one goes on if it is longer now."""
-        position, taken = self.position, [*self.position.ended, self.position.step]
-        changes = changed_lengths(before, self.steps, taken=taken, setting="stage.{}.epochs", folder=self.folder.path)
-        if changes and position.reopen_stage(before, self.steps):
-            self.plateau.go_on(early_stop=self.settings.early_stop)
-        if self.accelerator.is_main_process:
-            self.folder.change_lengths(self.settings, changes, done=position.all_steps)
-            for line in changes:
-                self.report(line)
+            self.repeated = self.folder.cut_log(state["log"])
+            self.folder.change_lengths(self.settings, changes, done=self.position.all_steps, report=self.report)
 
     def _skip(self, item: Item, reason: str) -> None:
         if self.unreadable.note(item.photo, reason):

@@ -54,7 +54,7 @@ def find_rate(
         ConfigError: A setting is wrong, or the first stage does not train the new layers.
         TrainingError: The loss is not finite from the first steps.
     """
-    settings = load_settings(config, overrides=tuple(overrides))
+    settings = replace(load_settings(config, overrides=tuple(overrides)), trackers=())
     stage = settings.stage[0]
     if stage.learning_rate == 0:
         raise ConfigError(f"{config}: the first stage has learning_rate = 0; name the rates in their proportion")

@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
@@ -105,13 +105,16 @@ class RunFolder:
             )
         self._hold()
 
-    def change_lengths(self, settings: DataclassInstance, changes: Sequence[str], *, done: int) -> None:
+    def change_lengths(
+        self, settings: DataclassInstance, changes: Sequence[str], *, done: int, report: Callable[[str], None]
+    ) -> None:
         """Record that stages of a resumed run have other lengths.
 
         Args:
             settings: The settings now.
             changes: Lines that tell the changes; without any nothing is recorded.
             done: Completed steps of the run.
+            report: Called with each change.
 
         Raises:
             TrainingError: The folder cannot be written.
@@ -123,6 +126,8 @@ class RunFolder:
             self.log({"all_steps": done, "lengths": list(changes)})
         except OSError as error:
             raise TrainingError(f"{self.path}: cannot be written: {error.strerror or error}") from None
+        for line in changes:
+            report(line)
 
     def _write_settings(self, settings: DataclassInstance) -> None:
         write_whole(self.path / SETTINGS, json.dumps(resolved(settings), indent=1).encode())
@@ -147,10 +152,19 @@ class RunFolder:
         path = self.path / LOG
         return path.stat().st_size if path.exists() else 0
 
-    def cut_log(self, length: int) -> None:
-        """Truncate the log to its length at the saved state; the steps after it are about to be repeated."""
-        if self.log_length() > length:
-            os.truncate(self.path / LOG, length)
+    def cut_log(self, length: int) -> list[dict[str, Any]]:
+        """Truncate the log to its length at the saved state; the steps after it are about to be repeated.
+
+        Returns:
+            The entries that were cut off, without one that a kill left unfinished.
+        """
+        if self.log_length() <= length:
+            return []
+        with (self.path / LOG).open("rb") as file:
+            file.seek(length)
+            lines = file.read().split(b"\n")[:-1]
+        os.truncate(self.path / LOG, length)
+        return [json.loads(line) for line in lines]
 
     def save_state(self, state: Mapping[str, object]) -> None:
         """Replace the saved state atomically: after a kill, the folder holds the old state or the new one.

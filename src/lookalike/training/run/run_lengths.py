@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lookalike.errors import ConfigError
+from lookalike.training.run.run_log import RunPosition
+from lookalike.training.run.schedule import PlateauTracker
 
 
 def changed_lengths(
@@ -51,3 +53,35 @@ def changed_lengths(
             f"those of {new:,}"
         )
     return lines
+
+
+def change_lengths(
+    before: Sequence[int],
+    now: Sequence[int],
+    *,
+    position: RunPosition,
+    plateau: PlateauTracker,
+    early_stop: int,
+    folder: Path,
+) -> list[str]:
+    """Go on with stages of other lengths than they were to have; the last one that took steps, if it is longer now.
+
+    Args:
+        before: Steps that each stage was to have.
+        now: Steps that each stage is to have.
+        position: Position of the run; it changes.
+        plateau: Measures of the run; it changes.
+        early_stop: Measures without improvement that end a stage; 0 if none do.
+        folder: Run folder, for messages.
+
+    Returns:
+        A line for each stage that changes.
+
+    Raises:
+        ConfigError: See `changed_lengths`.
+    """
+    taken = [*position.ended, position.step]
+    changes = changed_lengths(before, now, taken=taken, setting="stage.{}.epochs", folder=folder)
+    if changes and position.reopen_stage(before, now):
+        plateau.go_on(early_stop=early_stop)
+    return changes

@@ -1,4 +1,4 @@
-"""Run log: optimiser steps and dev measures as JSON lines and for TensorBoard."""
+"""Run log: optimiser steps and dev measures as JSON lines, for TensorBoard and for trackers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from lookalike.training.run.dev_measure import DevMeasure
 from lookalike.training.run.hits_and_misses import draw_hits_and_misses_grid
 from lookalike.training.run.optimiser_step import OptimiserStep
 from lookalike.training.run.run_folder import RunFolder
+from lookalike.training.run.trackers import Trackers
 
 
 @dataclass
@@ -58,29 +59,33 @@ class RunPosition:
 
 
 class RunLog:
-    """JSON lines and TensorBoard events of a run, written by the first process.
+    """JSON lines, TensorBoard events and trackers of a run, written by the first process.
 
     Args:
         folder: Run folder.
         position: Current position of the run; it changes as the run proceeds.
+        trackers: Trackers of the run.
+        tensorboard: Whether TensorBoard events are written.
     """
 
-    def __init__(self, folder: RunFolder, position: RunPosition) -> None:
-        self.folder, self.position = folder, position
+    def __init__(
+        self, folder: RunFolder, position: RunPosition, trackers: Trackers | None = None, *, tensorboard: bool = True
+    ) -> None:
+        self.folder, self.position, self.trackers = folder, position, trackers
         # Steps after the last saved state are repeated; TensorBoard hides their first events.
-        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=position.all_steps + 1)
+        purged = position.all_steps + 1
+        self.writer = SummaryWriter(str(folder.tensorboard), purge_step=purged) if tensorboard else None
 
     def step(self, step: OptimiserStep) -> None:
         """Log an optimiser step."""
-        for name, value in step.parts.items():
-            self._scalar(f"loss/{name}", value)
-        self._scalar("loss", sum(step.parts.values()))
-        for name, value in step.rates.items():
-            self._scalar(f"rate/{name}", value)
-        self._scalar("gradient norm", step.norm)
         # A step that fp16 skips has an infinite norm, which JSON cannot hold.
         norm = step.norm if math.isfinite(step.norm) else None
         self._log({"loss": step.parts, "rate": step.rates, "gradient_norm": norm, "batch": step.batch})
+        figures = {f"loss/{name}": value for name, value in step.parts.items()}
+        figures["loss"] = sum(step.parts.values())
+        figures |= {f"rate/{name}": value for name, value in step.rates.items()}
+        figures["gradient norm"] = step.norm
+        self._write("loss", figures)
 
     def measured(self, measured: DevMeasure, *, criterion: float | None, label: str) -> None:
         """Log a dev measure.
@@ -90,31 +95,39 @@ class RunLog:
             criterion: What the best checkpoint is chosen by, in [0, 1]; None if nothing is measured.
             label: Attribute in the captions of the hits-and-misses grid.
         """
-        for name, value in measured.figures.items():
-            self._scalar(f"dev/{name}", value)
+        self._log({"dev": measured.figures, "criterion": criterion, "classes": measured.classes})
+        figures = {f"dev/{name}": value for name, value in measured.figures.items()}
         if criterion is not None:
-            self._scalar("dev/criterion", criterion)
-        if measured.shown is not None:
+            figures["dev/criterion"] = criterion
+        self._write("dev", figures)
+        if self.writer and measured.shown is not None:
             picture = draw_hits_and_misses_grid(measured.shown, label=label)
             self.writer.add_image(
                 "dev/hits and misses", np.asarray(picture), self.position.all_steps, dataformats="HWC"
             )
-        self._log({"dev": measured.figures, "criterion": criterion, "classes": measured.classes})
 
     def mined(self, mined: HardNegatives) -> None:
         """Log a mining of hard negatives."""
         figures = {"similarity": mined.similarity, "overall": mined.overall}
         counts = {"groups": mined.groups, "compared": mined.compared, "false_negatives": mined.false_negatives}
-        for name, value in {**figures, **counts}.items():
-            self._scalar(f"hard negatives/{name.replace('_', ' ')}", value)
-        self._log({"hard_negatives": {**figures, **counts}})
+        found = {**figures, **counts}
+        self._log({"hard_negatives": found})
+        named = {f"hard negatives/{name.replace('_', ' ')}": float(value) for name, value in found.items()}
+        self._write("hard_negatives", named)
 
     def close(self) -> None:
-        """Flush and close the TensorBoard events."""
-        self.writer.close()
+        """Flush and close the TensorBoard events, and end the trackers' runs."""
+        if self.writer:
+            self.writer.close()
+        if self.trackers:
+            self.trackers.close()
 
-    def _scalar(self, name: str, value: float) -> None:
-        self.writer.add_scalar(name, value, self.position.all_steps)
+    def _write(self, kind: str, figures: Mapping[str, float]) -> None:
+        if self.writer:
+            for name, value in figures.items():
+                self.writer.add_scalar(name, value, self.position.all_steps)
+        if self.trackers:
+            self.trackers.log(kind, figures, step=self.position.all_steps)
 
     def _log(self, entry: Mapping[str, object]) -> None:
         position = self.position

@@ -45,6 +45,7 @@ Device = Literal["auto", "cpu", "cuda"]
 Optimizer = Literal["adamw", "sgd"]
 Precision = Literal["no", "bf16", "fp16"]
 Schedule = Literal["cosine", "plateau", "constant"]
+Tracker = Literal["tensorboard", "wandb", "mlflow", "aim"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ class TrainingSettings:
         measure_every: Steps between two dev measures; 0 measures at the end of each stage only.
         save_every: Steps between two saved states.
         unreadable: Largest number of unreadable training photos; one more ends the run.
+        trackers: Where figures go besides `log.jsonl`: `tensorboard`, `wandb`, `mlflow`, `aim`. All but the first need
+            a package of that name, and also have the settings, but no pictures.
         workers: Worker processes that load photos; 0 loads them in the training process.
         gradient_checkpointing: Whether layers are computed again in the backward pass, which takes more time and less
             memory.
@@ -208,6 +211,7 @@ class TrainingSettings:
     measure_every: Count = 0
     save_every: Annotated[CountFromOne, HARMLESS] = 200
     unreadable: Annotated[Count, HARMLESS] = 20
+    trackers: Annotated[tuple[Tracker, ...], Length(most=4), HARMLESS] = ("tensorboard",)
     workers: Annotated[int, Range(least=0, most=256), HARMLESS] = 2
     gradient_checkpointing: bool = False
 

@@ -204,9 +204,7 @@ class TextRun:
         changes = changed_lengths(
             [state["steps"]], [self.settings.steps], taken=[self.done], setting="steps", folder=self.folder.path
         )
-        self.folder.change_lengths(self.settings, changes, done=self.done)
-        for line in changes:
-            self.report(line)
+        self.folder.change_lengths(self.settings, changes, done=self.done, report=self.report)
 
 
 def _optimizer(network: TextNetwork, settings: TextSettings) -> AdamW:
