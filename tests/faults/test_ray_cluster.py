@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import lookalike
+from lookalike.cli import main
 from lookalike.errors import UsageError
 from lookalike.ingest.ray.cluster import import_ray
 from lookalike.ingest.report import IndexReport
@@ -115,6 +117,39 @@ def test_garments_are_found_on_the_cluster_as_here(
     assert found[0].items == found[1].items and sum(len(item.garments) for item in found[0].items) > len(found[0])
     for name, vectors in found[0].vectors.items():
         np.testing.assert_allclose(vectors, found[1].vectors[name], atol=1e-5)
+
+
+def test_figures_by_the_cluster_are_those_of_one_process(
+    cluster: Any, table: Path, tiny_model: Path, other_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of two models at once; photos that cannot be read count as 0 in both, and the reasons are told."""
+    header, *lines = table.read_text(encoding="utf-8").splitlines()
+    few = table.with_name("measured.csv")
+    labelled = [f"{line},p{number % 5}" for number, line in enumerate(lines[:60])]
+    few.write_text("\n".join([f"{header},product", *labelled]), encoding="utf-8")
+    for models in ([tiny_model], [tiny_model, other_model]):
+        here = lookalike.evaluate(few, model=models, protocol="product")
+        there = lookalike.evaluate(few, model=models, protocol="product", ray=cluster.address)
+        assert there.figures == pytest.approx(here.figures, abs=1e-6)
+        assert there.to_json()["model"] == here.to_json()["model"]
+        assert sorted(there.skipped) == sorted(here.skipped) and len(here.skipped) == 2
+        assert here.embedded is not None and there.embedded is not None
+        for name, rows_here in here.embedded.rows.items():
+            np.testing.assert_allclose(there.embedded.rows[name], rows_here, atol=1e-5)
+    words = ["evaluate", str(few), "--model", str(tiny_model), "--json"]
+    assert main([*words, "--ray", cluster.address]) == 3
+    shown = json.loads(capsys.readouterr().out)
+    assert main(words) == 3
+    assert json.loads(capsys.readouterr().out)["metrics"] == shown["metrics"]
+
+
+def test_an_evaluation_uses_a_cluster_to_embed_alone(table: Path, tmp_path: Path, tiny_model: Path) -> None:
+    with pytest.raises(UsageError, match=r"no Ray cluster can be reached at 127\.0\.0\.1:1: connection refused"):
+        lookalike.evaluate(table, model=tiny_model, protocol="grades=price", ray="127.0.0.1:1")
+    with pytest.raises(UsageError, match="a gallery has its vectors already; leave ray out"):
+        lookalike.evaluate(table, gallery=tmp_path / "g", ray="127.0.0.1:1")
+    with pytest.raises(UsageError, match="measures class scores, in this process alone; leave ray out"):
+        lookalike.evaluate(table, model=tiny_model, protocol="classes", ray="127.0.0.1:1")
 
 
 def test_nothing_is_done_twice(cluster: Any, table: Path, tmp_path: Path, tiny_model: Path) -> None:

@@ -36,6 +36,7 @@ from lookalike.cli import (
     transfer,
 )
 from lookalike.cli.once import use_everywhere
+from lookalike.cli.ray_option import RayCommand
 
 app = typer.Typer(
     help="A photo of a garment in, the same and similar garments out.",
@@ -44,7 +45,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("demo")(demo.demo)
-app.command("index", cls=index.IndexCommand)(index.index)
+app.command("index", cls=RayCommand)(index.index)
 app.command("search")(search.search)
 app.command("find")(find.find)
 gallery.app.command("export")(transfer.export_gallery)
@@ -61,7 +62,7 @@ app.command("jobs")(jobs.jobs)
 app.add_typer(keys.app, name="keys")
 app.command("train")(train.train)
 app.command("sweep")(sweep.sweep)
-app.command("evaluate")(evaluate.evaluate)
+app.command("evaluate", cls=RayCommand)(evaluate.evaluate)
 app.command("fuse")(fuse.fuse)
 app.command("learn")(learn.learn)
 app.add_typer(report.app, name="report")

@@ -32,6 +32,7 @@ from lookalike.cli.options import (
     pairs,
 )
 from lookalike.cli.progress import progress_of
+from lookalike.cli.ray_option import Ray
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def evaluate(
     photos: Photos = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
+    ray: Ray = None,
     json: Json = False,
     report: Annotated[
         Path | None, typer.Option("--report", metavar="DIR", help="Folder for a report: figures, plots and a page.")
@@ -232,6 +234,7 @@ def evaluate(
             photos=photos,
             runtime=runtime,
             device=device,
+            ray=ray,
             report=report,
             progress=tell,
         )

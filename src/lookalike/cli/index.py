@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
-from lookalike.cli.once import OnceCommand
 from lookalike.cli.options import (
     Boxes,
     Columns,
@@ -25,25 +23,11 @@ from lookalike.cli.options import (
     pairs,
 )
 from lookalike.cli.progress import progress_of
+from lookalike.cli.ray_option import Ray
 from lookalike.errors import PruneLimitError
 
 if TYPE_CHECKING:
     from lookalike.ingest.report import IndexReport
-
-RAY, ANY_CLUSTER = "--ray", "auto"
-
-
-class IndexCommand(OnceCommand):
-    """Command that reads `--ray` without an address as `--ray auto`; Typer has no options with an optional value."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - private to Typer
-        """Parse the arguments."""
-        said: list[str] = []
-        for argument, following in pairwise([*args, ""]):
-            said.append(argument)
-            if argument == RAY and (not following or following.startswith("-")):
-                said.append(ANY_CLUSTER)
-        return super().parse_args(ctx, said)
 
 
 def index(
@@ -103,12 +87,7 @@ def index(
         ),
     ] = False,
     finder: FinderFile = None,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            RAY, metavar="[ADDRESS]", help="Embed photos on a Ray cluster; without ADDRESS, on one of this machine."
-        ),
-    ] = None,
+    ray: Ray = None,
     shards: Annotated[
         str | None,
         typer.Option(

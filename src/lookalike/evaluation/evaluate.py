@@ -148,6 +148,7 @@ def evaluate(
     photos: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
+    ray: str | None = None,
     report: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -187,6 +188,7 @@ def evaluate(
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
         runtime: Runtime of `model`: `auto`, `onnx`, `openvino` or `torch`.
         device: Device of `model`: `auto`, `cpu` or `cuda`.
+        ray: Address of a Ray cluster that embeds the photos with `model`; `auto` uses or starts one on this machine.
         report: Folder for figures, plots and a page; None writes none.
         progress: Called with the number of photos embedded and in all, and that of searches by words.
 
@@ -200,6 +202,8 @@ def evaluate(
     models = [os.fspath(one) for one in ([model] if isinstance(model, str | os.PathLike) else model or ())]
     if (gallery is None) == (not models):
         raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
+    if ray is not None and not models:
+        raise UsageError("a gallery has its vectors already; leave ray out, or index with it")
     from lookalike.catalogue.opening import open_catalogue
     from lookalike.evaluation.served import check_search, search_options
 
@@ -223,6 +227,8 @@ def evaluate(
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
+    if chosen.classifies and ray is not None:
+        raise UsageError(f"the protocol {chosen.name!r} measures class scores, in this process alone; leave ray out")
     if chosen.classifies:
         classifier = open_classifier(models, protocol=chosen.name, device=device)
         measured, reasons = measure_classification(
@@ -248,7 +254,9 @@ def evaluate(
             if gallery is not None:
                 embedded = from_gallery(items, gallery)
             else:
-                embedded = from_models(catalogue, items, files, runtime=runtime, device=device, progress=progress)
+                embedded = from_models(
+                    catalogue, items, files, runtime=runtime, device=device, ray=ray, progress=progress
+                )
         retrieval = None
         if encoder is not None:
             measured, used = measure_in_words(

@@ -25,9 +25,11 @@ from lookalike.types import Bool, Float32, Item
 if TYPE_CHECKING:
     from lookalike.catalogue.benchmark import Benchmark
     from lookalike.catalogue.protocol import Catalogue
+    from lookalike.embedding.model_choice import ModelFile
     from lookalike.embedding.protocol import Embedder
     from lookalike.evaluation.served import SearchOptions
     from lookalike.gallery.protocol import Gallery
+    from lookalike.ingest.ray.job import RayEmbedding
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,25 @@ class EmbeddedItems:
         """Ids of the models of the vectors, joined by `+`."""
         model_ids = dict.fromkeys(space.model_id for space in self.spaces if space.name.startswith("deep"))
         return "+".join(model_ids) or self.spaces[0].model_id
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Ray cluster that embeds photos.
+
+    Attributes:
+        address: Address of the cluster, `host:port`, or `auto`.
+        model: Models, which are sent to its workers.
+    """
+
+    address: str
+    model: ModelFile
+
+    def embedding(self, catalogue: Catalogue, embedder: Embedder, gallery: Gallery) -> RayEmbedding:
+        """Plan the embedding of a catalogue's photos for a gallery, as `lookalike index --ray` does."""
+        from lookalike.ingest.ray.job import RayEmbedding
+
+        return RayEmbedding(self.address, catalogue=catalogue, embedder=embedder, model=self.model, gallery=gallery)
 
 
 def weighted_rows(embedded: EmbeddedItems, weights: Mapping[str, float]) -> Float32:
@@ -144,6 +165,7 @@ def computed_embeddings(
     items: Sequence[Item],
     embedder: Embedder,
     *,
+    cluster: Cluster | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddedItems:
     """Embed photos with the indexing pipeline, into a temporary gallery.
@@ -152,10 +174,12 @@ def computed_embeddings(
         catalogue: Catalogue of the items.
         items: n of its items.
         embedder: Embedder of the photos.
+        cluster: Ray cluster that embeds them, with the same models; None embeds them here.
         progress: Called with the number of photos embedded and in all.
 
     Raises:
-        UsageError: No photo can be read.
+        UsageError: No photo can be read, or there is no cluster at the address.
+        MissingExtraError: Ray is not installed.
     """
     from lookalike.ingest.pipeline import index_catalogue
 
@@ -166,6 +190,7 @@ def computed_embeddings(
             embedder,
             gallery,
             progress=progress and (lambda so_far: progress(so_far.done, len(items))),
+            cluster=None if cluster is None else cluster.embedding(chosen, embedder, gallery),
         )
         reasons = {one.id: f"{one.photo}: {one.reason}" for one in report.skipped}
         if len(reasons) == len(items):

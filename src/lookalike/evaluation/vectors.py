@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lookalike.errors import MissingExtraError, ModelError
-from lookalike.evaluation.evaluator import EmbeddedItems, computed_embeddings, stored_embeddings
+from lookalike.evaluation.evaluator import Cluster, EmbeddedItems, computed_embeddings, stored_embeddings
 from lookalike.types import PhotoChoice
 
 if TYPE_CHECKING:
@@ -39,19 +39,32 @@ def from_models(
     *,
     runtime: str,
     device: str,
+    ray: str | None,
     progress: Callable[[int, int], None] | None,
 ) -> EmbeddedItems:
     """Embed items with models, and note those that were trained on other parts of photos.
 
+    Args:
+        catalogue: Catalogue of the items.
+        items: n of its items.
+        models: `default` or files.
+        runtime: As in `evaluate`, and so is `device`.
+        device: Device.
+        ray: Address of a Ray cluster that embeds the photos; None embeds them here.
+        progress: Called with the number of photos embedded and in all.
+
     Raises:
         ModelError: A model cannot be loaded.
-        UsageError: No photo can be read.
+        UsageError: No photo can be read, or there is no cluster at the address.
+        MissingExtraError: Ray is not installed.
     """
     from lookalike.embedding.embedder import PhotoEmbedder
+    from lookalike.embedding.model_choice import ModelFile
     from lookalike.embedding.model_loading import open_network
 
     networks = [open_network(model, runtime=runtime, device=device) for model in models]
-    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), progress=progress)
+    cluster = None if ray is None else Cluster(ray, ModelFile(list(models), runtime=runtime, device=device))
+    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), cluster=cluster, progress=progress)
     here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data="")
     notes = []
     for identity in (network.identity for network in networks):
