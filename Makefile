@@ -139,6 +139,10 @@ docs: $(DOCS)/installed ## Build the documentation into build/site; broken links
 reference: $(TEST)/installed ## Write docs/commands.md and docs/settings.md from the code
 	@'$(TEST)/bin/python' tools/reference.py
 
+.PHONY: notebooks
+notebooks: $(TEST)/installed ## Run the notebooks in examples/ on drawn data, and store what they show
+	@'$(TEST)/bin/python' tools/notebooks.py
+
 .PHONY: licences
 licences: $(DEMO)/installed ## Check the licences of all that the base install brings along
 	@'$(DEMO)/bin/python' tools/licences.py

@@ -115,7 +115,8 @@ def _load_whole(network: Network, state: State, path: Path) -> PretrainedWeights
     fitting = {key: tensor for key, tensor in rest.items() if key in own and own[key].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
     fresh = sorted(key for key in own if not key.startswith(made) and key not in fitting)
-    note = f"{path}: these parts are missing or of another size and start from random weights: {', '.join(fresh)}"
+    given = network.settings.init
+    note = f"{given}: these parts are missing or of another size and start from random weights: {', '.join(fresh)}"
     return PretrainedWeights(loaded.true_statistics, (note,) if fresh else ())
 
 
