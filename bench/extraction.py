@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Callable
 from itertools import islice, product
@@ -13,17 +12,15 @@ import numpy as np
 import onnx
 import torch
 
+from index_stages import index_beside_network
 from lookalike.benchmarking.report import BenchmarkReport, Row
-from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns, time_once
+from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.catalogue.opening import open_catalogue
-from lookalike.catalogue.sample.drawn import TABLE, write_drawn
-from lookalike.embedding.embedder import PhotoEmbedder
+from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.embedding.model_loading import open_network, processors
 from lookalike.embedding.network import ATTENTION, EMBEDDING, FORMAT, INPUT, Network
 from lookalike.errors import MissingExtraError
-from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image
-from lookalike.ingest.pipeline import BATCH, index_catalogue
 from lookalike.models.content_hash import append_checksum
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.quantization import quantized
@@ -131,47 +128,21 @@ def run(network: Network, inputs: Float32) -> Callable[[int], object]:
     return lambda _: network.run(inputs)
 
 
-def beside_bare_network(folder: Path, *, model: str | Path, name: str, photos: int) -> Row:
-    """Compare an index run, from JPEG files to committed rows, with the network alone on preprocessed batches."""
-    drawn = write_drawn(folder / "sample").parent
-    with (drawn / TABLE).open(encoding="utf-8", newline="") as file:
-        files = [line["image"] for line in csv.DictReader(file)]
-    table = drawn / "many.csv"
-    lines = [f"{number},{files[number % len(files)]}" for number in range(photos)]
-    table.write_text("\n".join(["id,image", *lines]), encoding="utf-8")
-    network = open_network(model, device="cpu")
-    embedder = PhotoEmbedder(network)
-    first = [open_image(drawn / file, at_least=embedder.wanted_size) for file in files[:BATCH]]
-    inputs = np.stack([embedder.prepare(photo)["deep"] for photo in first])
-    before, after = (TimedCall(lambda _: network.run(inputs), photos // BATCH // 2) for _ in range(2))
-    time_in_turns(before, rounds=1)
-    with LocalGallery(folder / f"{name}.gallery", create=True) as gallery:
-        timing = time_once(lambda: index_catalogue(open_catalogue(str(table)), embedder, gallery))
-        if len(gallery) != photos:
-            raise SystemExit(f"{len(gallery)} of {photos} photos were indexed")
-    time_in_turns(after, rounds=1)
-    bare = Timing([sum(before.timing.calls_ms + after.timing.calls_ms) * photos / (2 * before.calls * BATCH)])
-    rates = [photos * 1000 / way.median_ms for way in (timing, bare)]
-    size = "x".join(str(side) for side in first[0].size)
-    return Row(
-        f"index {photos:,} photos of {size}, {name}",
-        "0.9x",
-        timing,
-        f"bare network, batches of {BATCH}",
-        bare,
-        note=f"{rates[0]:.0f} and {rates[1]:.0f} photos/s",
-    )
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=2400, help="for the default model; ResNet-50 gets a sixth")
+    parser.add_argument("--index-only", action="store_true", help="only the default model's index run, and its stages")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
         place = Path(temporary)
         report = BenchmarkReport([])
-        report.rows.extend(beside_pytorch(place))
-        resnet = place / "resnet50.onnx"
-        report.rows.append(beside_bare_network(place, model=resnet, name="ResNet-50 at 224", photos=asked.photos // 6))
-        report.rows.append(beside_bare_network(place, model="default", name="default model", photos=asked.photos))
-        print(report.to_markdown())
+        models: dict[str, tuple[str | Path, int]] = {"default model": ("default", asked.photos)}
+        if not asked.index_only:
+            report.rows.extend(beside_pytorch(place))
+            models = {"ResNet-50 at 224": (place / "resnet50.onnx", asked.photos // 6), **models}
+        tables = []
+        for name, (model, photos) in models.items():
+            rows, stages = index_beside_network(place, model=model, name=name, photos=photos)
+            report.rows.extend(rows)
+            tables.append(stages)
+        print("\n\n".join([report.to_markdown(), *tables]))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Container, Generator, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import groupby
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -29,6 +29,10 @@ from lookalike.remote.versions import Versions
 from lookalike.types import Content, FileStamp, Item
 
 BATCH = 16
+
+PARALLEL_BATCH = 4
+"""Batch size of a network that runs on one processor for each batch: its numbers stay in the processor's own cache, and
+the last batches of a run end at about the same time."""
 
 HELD = 8
 """Batches of photos of known contents, or unreadable ones, that wait for the new ones between them."""
@@ -70,7 +74,7 @@ def embed_photos(
     seconds: MutableMapping[str, float],
     *,
     embedder: Embedder,
-    batch: int = BATCH,
+    batch: int | None = None,
     workers: int | None = None,
     finder: GarmentFinder | None = None,
     known: Container[bytes] | None = None,
@@ -82,7 +86,7 @@ def embed_photos(
         seconds: Seconds by phase: `decode` (summed over the threads), `wait` (for photos) and `embed` (for the network)
             are added to.
         embedder: Embeds the photos.
-        batch: Batch size of the network, at least 1.
+        batch: Batch size of the network, at least 1; None is `PARALLEL_BATCH` or `BATCH`, as it runs.
         workers: Number of threads; None is one for each processor, and more to read photos in stores.
         finder: Finds garments, if the tasks name one.
         known: Keys of contents that are not embedded, see `Content.key`; asked by several threads. The contents of
@@ -114,12 +118,12 @@ class _Line:
         embedder: Embedder,
         seconds: MutableMapping[str, float],
         *,
-        batch: int,
+        batch: int | None,
         workers: int | None,
         finder: GarmentFinder | None,
         known: Container[bytes] | None,
     ) -> None:
-        self._embedder, self._seconds, self._batch, self._finder = embedder, seconds, batch, finder
+        self._embedder, self._seconds, self._finder = embedder, seconds, finder
         self._known, self._versions = known, Versions()
         self._met: set[bytes] = set()
         decoders = workers or processors()
@@ -128,9 +132,10 @@ class _Line:
         # With a thread for each processor, these run the network as well: more threads would take turns.
         at_once = min(embedder.parallel_calls, decoders)
         self._networks = self._decoders if at_once > 1 else ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._batch = batch or (PARALLEL_BATCH if at_once > 1 else BATCH)
         self._most_embedding = at_once + 1  # one waits, so that no processor does
         # Keeps the decoders busy while a batch is waited for.
-        self._ahead = 2 * batch + decoders
+        self._ahead = 2 * self._batch + decoders
         self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
         self.waiting: list[_Read] = []
         self.embedding: deque[_Batch | Unreadable] = deque()
@@ -281,7 +286,7 @@ def size_and_time(location: str) -> tuple[int, int] | None:
     if is_address(location):
         return None
     try:
-        found = Path(location).stat()
+        found = os.stat(location)  # noqa: PTH116 - a Path takes longer than the question
     except (OSError, ValueError):  # ValueError for names that no file can have
         return None
     return found.st_size, found.st_mtime_ns

@@ -76,9 +76,8 @@ class Bins:
 
     def histogram(self, amounts: npt.NDArray[Any]) -> Float32:
         """Sum amounts by colour, (4096,), into bins: (N,) float32 that sum to 1."""
-        present = np.flatnonzero(amounts)
-        spread = self.shares[present] * amounts[present, None]
-        summed = np.bincount(self.numbers[present].ravel(), spread.ravel(), self.count)
+        spread = self.shares * amounts[:, None]
+        summed = np.bincount(self.numbers.ravel(), spread.ravel(), self.count)
         return np.asarray(summed / summed.sum(), dtype=np.float32)
 
     def spread(self, values: Float32) -> Float32:
@@ -117,10 +116,8 @@ class Color:
         A photo has about a hundred of the 4,096 colours, so that most of what follows is on short arrays.
         """
         reduced = photo.resize((SIDE, SIDE), Image.Resampling.BOX)
-        red, green, blue = (
-            np.frombuffer(reduced.tobytes("raw", channel), dtype=np.uint8).astype(np.uint16) >> 4 for channel in "RGB"
-        )
-        colors = (red << 8 | green << 4 | blue).astype(np.int64)
+        levels = np.asarray(reduced).reshape(-1, 3).astype(np.uint16) >> 4
+        colors = (levels[:, 0] << 8 | levels[:, 1] << 4 | levels[:, 2]).astype(np.int64)
         present = np.flatnonzero(np.bincount(colors, minlength=LEVELS**3) > 0)
         places = np.empty(LEVELS**3, dtype=np.int64)
         places[present] = np.arange(len(present))

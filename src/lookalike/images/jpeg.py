@@ -17,6 +17,7 @@ _TAILS: Final = (b"", b"\x5a\xa5\x3c" * 32, b"\xaa" * 96)
 _ALONE: Final = {0x01, *range(0xD0, 0xDA)}  # markers without a segment
 _PROGRESSIVE: Final = {0xC2, 0xCA}
 _SCAN, _COMMENT, _LAST = 0xDA, 0xFE, 0xD9
+SCAN_MARKER: Final = bytes((0xFF, _SCAN))
 _MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 """A marker with a segment, or the end marker."""
 

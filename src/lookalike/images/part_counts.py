@@ -62,11 +62,14 @@ def _segments(data: bytes) -> int:
         found = _TO_MARKER.match(data, at)
         if found is None:
             return count + len(data) - at
-        count += found.end() - at
-        marker, at = data[found.end() : found.end() + 1], found.end() + 1
-        if not marker or marker[0] == _SCAN or 0 < marker[0] < _FIRST:
+        end = found.end()
+        if end == len(data):
+            return count + end - at
+        count += end - at
+        marker, at = data[end], end + 1
+        if marker == _SCAN or 0 < marker < _FIRST:
             break
-        if marker[0] not in _ALONE:
+        if marker not in _ALONE:
             exif += data.startswith(b"Exif\0\0", at + 2)
             at += int.from_bytes(data[at : at + 2], "big")
     return count if exif <= MOST_EXIF else MOST_PARTS + 1

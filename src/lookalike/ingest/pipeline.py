@@ -16,7 +16,7 @@ from time import perf_counter
 import numpy as np
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import BATCH, embed_photos, size_and_time, timed
+from lookalike.embedding.batch_embedding import embed_photos, size_and_time, timed
 from lookalike.embedding.photo_tasks import Embedded, EmbedPhotos, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
@@ -46,7 +46,7 @@ def index_catalogue(
     target: IndexTarget,
     *,
     source_name: str | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     workers: int | None = None,
     prune: bool = False,
     prune_limit: float = PRUNE_LIMIT,
@@ -69,7 +69,7 @@ def index_catalogue(
         target: Gallery to write to.
         source_name: Name of the source in the gallery; None is the catalogue's own. Items that other sources brought
             under the same ids belong to this one afterwards.
-        batch: Batch size of the network, at least 1.
+        batch: Batch size of the network, at least 1; None goes by how it runs, see `embed_photos`.
         workers: Number of threads that read, decode and embed; None is one for each processor.
         prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder,
             photo or row cannot be read in this run.

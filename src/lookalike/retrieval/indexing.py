@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from lookalike.embedding.batch_embedding import BATCH
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.errors import UsageError
 from lookalike.gallery.stored_item import SOURCE as UPLOADED
@@ -118,7 +117,7 @@ def index_into(
             embedder,
             gallery,
             source_name=source_name,
-            batch=batch or BATCH,
+            batch=batch,
             workers=workers,
             prune=prune,
             prune_limit=prune_limit,
