@@ -161,8 +161,8 @@ def test_a_run_is_resumed_with_the_same_data_elsewhere_and_other_harmless_settin
 
 def test_which_settings_a_resumed_run_may_change() -> None:
     assert {*marked_settings(TrainingSettings, HARMLESS)} == {
-        *("data.*.source", "augmentation.backgrounds", "about", "device", "save_every", "trackers"),
-        *("unreadable", "workers"),
+        *("data.*.source", "augmentation.backgrounds", "about", "compile", "device", "save_every"),
+        *("trackers", "unreadable", "workers"),
     }
     assert {*marked_settings(TextSettings, HARMLESS)} == {"data.*.gallery", "about", "save_every"}
     assert {*marked_settings(FinderSettings, HARMLESS)} == {

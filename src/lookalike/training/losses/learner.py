@@ -31,6 +31,7 @@ class Learner(nn.Module):
         network: Network to train.
         objective: Losses.
         batch_of: Returns the labels of photos.
+        maps: Computes `network.maps`, such as its compiled form; None takes the network's own.
         mixing: Settings by which the photos of a batch are mixed; None for none.
         autocast: Mixed precision of the backbone; everything after it is float32.
     """
@@ -41,12 +42,14 @@ class Learner(nn.Module):
         objective: Objective,
         *,
         batch_of: BatchOf,
+        maps: Callable[[Tensor], Tensor] | None = None,
         mixing: AugmentationSettings | None = None,
         autocast: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__()
         self.network, self.objective = network, objective
         self.batch_of, self.mixing, self.autocast = batch_of, mixing, autocast
+        self.maps = maps or network.maps
 
     def forward(self, photos: Tensor, places: Tensor, roles: Tensor) -> dict[str, Tensor]:
         """Compute the weighted parts of the loss; every process gets the same values.
@@ -61,7 +64,7 @@ class Learner(nn.Module):
             mixed = mix(photos, gather(draw_mixture(self.mixing).to(photos.device)[None])[0])
             photos = mixed.photos
         with self.autocast():
-            maps = self.network.maps(photos)
+            maps = self.maps(photos)
         with torch.autocast(photos.device.type, enabled=False):
             pooled = gather(self.network.pooled(maps.float()))
             metric = self.network.metric_rows(pooled)

@@ -14,6 +14,7 @@ from lookalike.models.network import Network
 from lookalike.training.data.data_record import record_or_compare, training_content
 from lookalike.training.data.training_data import TrainingData
 from lookalike.training.losses.learner import Learner
+from lookalike.training.run.compilation import compiled_maps
 from lookalike.training.run.run_folder import TEACHER
 
 
@@ -66,16 +67,17 @@ def make_learner(data: TrainingData, network: Network, *, accelerator: Accelerat
     Args:
         data: Training data.
         network: Network of the run.
-        accelerator: Precision of the backbone.
+        accelerator: Device, and precision of the backbone.
 
     Raises:
-        ConfigError: The backbone does not offer what the settings ask for.
+        ConfigError: The backbone does not offer what the settings ask for, or PyTorch cannot compile here.
     """
     settings = data.settings
     learner = Learner(
         network,
         data.make_objective(network),
         batch_of=data.photos.batch,
+        maps=compiled_maps(network, device=accelerator.device) if settings.compile else None,
         mixing=settings.augmentation if settings.augmentation.mixes else None,
         autocast=accelerator.autocast,
     )

@@ -177,6 +177,8 @@ class TrainingSettings:
         workers: Worker processes that load photos; 0 loads them in the training process.
         gradient_checkpointing: Whether layers are computed again in the backward pass, which takes more time and less
             memory.
+        compile: Whether the backbone is compiled for training by `torch.compile`, which needs a C++ compiler, and takes
+            from seconds to minutes at the first step of each stage; results differ by rounding.
     """
 
     name: Name
@@ -214,6 +216,7 @@ class TrainingSettings:
     trackers: Annotated[tuple[Tracker, ...], Length(most=4), HARMLESS] = ("tensorboard",)
     workers: Annotated[int, Range(least=0, most=256), HARMLESS] = 2
     gradient_checkpointing: bool = False
+    compile: Annotated[bool, HARMLESS] = False
 
 
 def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSettings:
