@@ -26,7 +26,6 @@ from lookalike.training.losses.learner import BACKBONE
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.batches import Batches
 from lookalike.training.run.beginning import begin_data, make_learner, start_lines
-from lookalike.training.run.compilation import compiler_errors_told
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.mining import told
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
@@ -238,8 +237,7 @@ class Run:
         """Take one optimiser step, and log it."""
         position, schedule = self.position, self.settings.schedule
         factor = rate_factor(position.step, steps, warmup=stage.warmup, schedule=schedule, drop=self.plateau.drop)
-        with compiler_errors_told():
-            step = stepper.step(batches, number=position.all_steps, factor=factor)
+        step = stepper.step(batches, number=position.all_steps, factor=factor)
         position.step, position.all_steps = position.step + 1, position.all_steps + 1
         if self.average:
             self.average.update(self.network, step=position.all_steps)
@@ -249,8 +247,6 @@ class Run:
     def stepper_of(self, stage: StageSettings) -> OptimiserStepper:
         """Make the optimiser of a stage, and show photos as large as it wants them."""
         self.training_data.show_for(stage)
-        if self.settings.compile:
-            torch.compiler.reset()  # what the stage before has compiled does not fit, or is found in PyTorch's cache
         return OptimiserStepper(
             self.learner,
             stage,

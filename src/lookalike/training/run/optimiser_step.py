@@ -17,6 +17,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from lookalike.training.losses.learner import BACKBONE, Learner
 from lookalike.training.outcome import NotFiniteError
+from lookalike.training.run.compilation import compiler_errors_told
 from lookalike.training.run.processes import spread
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
 
@@ -66,6 +67,8 @@ class OptimiserStepper:
         self.stage, self.settings, self.accelerator = stage, settings, accelerator
         self.on_unreadable = on_unreadable
         learner.train_stage(stage)
+        if settings.compile:
+            torch.compiler.reset()  # what another stage has compiled does not fit, or is found in PyTorch's cache
         self.optimizer: Optimizer = accelerator.prepare_optimizer(make_optimizer(learner, stage, settings))
         self.model = spread(learner, accelerator, may_leave_out=may_leave_out)
 
@@ -79,6 +82,7 @@ class OptimiserStepper:
 
         Raises:
             TrainingError: The loss or its gradient is not finite.
+            ConfigError: The network cannot be compiled.
         """
         settings, accelerator = self.settings, self.accelerator
         rates = self._set_rates(factor)
@@ -107,11 +111,13 @@ class OptimiserStepper:
         """Accumulate the gradients of one batch; return the parts of its loss, scaled by its share in the step."""
         device, share = self.accelerator.device, 1.0 / self.settings.accumulation
         photos = photos.to(device, memory_format=torch.channels_last, non_blocking=True)
-        losses: dict[str, Tensor] = self.model(photos, places.to(device), roles.to(device))
+        with compiler_errors_told():
+            losses: dict[str, Tensor] = self.model(photos, places.to(device), roles.to(device))
         parts = {name: share * float(part.detach()) for name, part in losses.items()}
         if not all(map(math.isfinite, parts.values())):
             raise _not_finite(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
-        self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
+        with compiler_errors_told():
+            self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
         return parts
 
     def _set_rates(self, factor: float) -> dict[str, float]:
