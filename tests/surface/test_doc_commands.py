@@ -64,6 +64,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
         "docs/papers.md",
         "lookalike evaluate FOLDER*",
     ): "needs a benchmark; the tests of the benchmarks run it on drawn ones",
+    ("docs/papers.md", "lookalike evaluate DeepFashion2*"): "needs the data set; the tests of found boxes draw some",
     ("docs/ray.md", "*--ray *"): "needs a cluster; the tests of ray start one and index with it",
     ("docs/ray.md", "export *"): "is for a cluster of several machines",
     ("docs/ray.md", "ray *"): "starts and asks a cluster",

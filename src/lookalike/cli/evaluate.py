@@ -16,10 +16,10 @@ from lookalike.cli.options import (
     K2,
     Alpha,
     Apart,
-    Boxes,
     Columns,
     Device,
     Encoding,
+    FinderFile,
     Json,
     Metrics,
     Photos,
@@ -124,7 +124,17 @@ def evaluate(
     ] = None,
     column: Columns = None,
     encoding: Encoding = None,
-    boxes: Boxes = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(
+            "--boxes",
+            metavar="true|false|MARGIN|found",
+            help="Crop photos to their boxes, use whole photos, crop with a margin such as 0.1 of the box on each "
+            "side, or to the boxes that a finder finds in their place; true if it is not given, except where the "
+            "papers of a benchmark use whole photos.",
+        ),
+    ] = None,
+    finder: FinderFile = None,
     photos: Photos = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
@@ -201,6 +211,7 @@ def evaluate(
         raise UsageError("give either --gallery G, whose vectors are measured, or --model M to embed the photos with")
     from lookalike.catalogue.boxes import parse
     from lookalike.evaluation.evaluate import evaluate as measure
+    from lookalike.evaluation.found_boxes import FOUND
 
     in_words = (protocol or "").startswith(("words", "changed-words", "fashioniq", "fashion200k"))
     searches = in_words or any((k, index, probes, expand, rerank, group))
@@ -230,7 +241,8 @@ def evaluate(
             group=group,
             columns=pairs(column, option="--column"),
             encoding=encoding,
-            boxes=None if boxes is None else parse(boxes),
+            boxes=boxes if boxes in (None, FOUND) else parse(boxes),
+            finder=finder,
             photos=photos,
             runtime=runtime,
             device=device,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lookalike.errors import UsageError
 from lookalike.evaluation.classification import measure_classification, open_classifier
@@ -17,13 +17,14 @@ from lookalike.evaluation.evaluator import (
     measure_retrieval,
     weighted_rows,
 )
+from lookalike.evaluation.found_boxes import FOUND, check_found, find_boxes
 from lookalike.evaluation.metric_values import products_of
 from lookalike.evaluation.named_models import model_files
-from lookalike.evaluation.option_checks import check_words, resamples_products
+from lookalike.evaluation.option_checks import check_folder, check_words, resamples_products
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
-from lookalike.evaluation.vectors import from_gallery, from_models, trained_on
+from lookalike.evaluation.vectors import absent_photos, from_gallery, from_models, trained_on
 from lookalike.evaluation.whole_benchmark import is_whole
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from lookalike.evaluation.metric_values import MetricValues
     from lookalike.evaluation.ranking import RetrievalResult
     from lookalike.gallery.opening import HasGallery
-    from lookalike.types import Item
 
 Progress = Callable[[int, int], None]
 
@@ -48,7 +48,8 @@ class Evaluation:
         model: Model id of the vectors or the class scores, such as `default@9f3c21ab`.
         weights: Weights of the spaces; empty for class scores.
         skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
-        boxes: Whether photos were cropped to their boxes, or the margin around these.
+        boxes: Whether photos were cropped to their boxes, or the margin around these; `found` for a finder's boxes.
+        finder: Model id of the finder of the boxes; None for given ones.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
         data: Name of the catalogue: of a published benchmark, or of the file or folder.
         whole: Whether a published benchmark is measured with all its queries and its whole gallery; None for others.
@@ -63,7 +64,8 @@ class Evaluation:
     model: str
     weights: Mapping[str, float]
     skipped: Sequence[str]
-    boxes: bool | float = True
+    boxes: bool | float | str = True
+    finder: str | None = None
     photos: str = ""
     data: str = ""
     whole: bool | None = None
@@ -82,6 +84,7 @@ class Evaluation:
         return {
             **self.metric_values.to_json(model=self.model, weights=dict(self.weights)),
             "boxes": self.boxes,
+            "finder": self.finder,
             "photos": self.photos,
             "data": self.data,
             "whole": self.whole,
@@ -144,7 +147,8 @@ def evaluate(
     group: str | None = None,
     columns: Mapping[str, str] | None = None,
     encoding: str | None = None,
-    boxes: bool | float | None = None,
+    boxes: bool | float | str | None = None,
+    finder: str | os.PathLike[str] | None = None,
     photos: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
@@ -184,7 +188,9 @@ def evaluate(
         columns: Columns of a table by the standard names.
         encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
         boxes: True crops photos to their boxes, False uses whole photos, and a number such as 0.1 crops to the
-            box and that part of its sides around it; None is True, or what the papers of a benchmark do.
+            box and that part of its sides around it; `found` to the boxes that a finder finds where given ones are,
+            see `lookalike.evaluation.found_boxes`. None is True, or what the papers of a benchmark do.
+        finder: ONNX file of the finder of `boxes="found"`; None is the one that is installed with Lookalike.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; None takes the first that is there.
         runtime: Runtime of `model`: `auto`, `onnx`, `openvino` or `torch`.
         device: Device of `model`: `auto`, `cpu` or `cuda`.
@@ -199,6 +205,7 @@ def evaluate(
         UnknownNameError: A protocol, attribute, space or metric is unknown.
         MissingExtraError: A package that the plots of a report or class scores need is not installed.
     """
+    unknowns = (*UNKNOWN, *several(unknown))
     models = [os.fspath(one) for one in ([model] if isinstance(model, str | os.PathLike) else model or ())]
     if (gallery is None) == (not models):
         raise UsageError("give either a gallery, whose vectors are measured, or a model to embed the photos with")
@@ -207,9 +214,17 @@ def evaluate(
     from lookalike.catalogue.opening import open_catalogue
     from lookalike.evaluation.served import check_search, search_options
 
-    catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding, boxes=boxes, photos=photos)
+    given_boxes = True if boxes == FOUND else boxes
+    catalogue = open_catalogue(
+        os.fspath(source),
+        columns=columns,
+        encoding=encoding,
+        boxes=cast(bool | float | None, given_boxes),
+        photos=photos,
+    )
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight, by=by, unknown=unknown)
+    check_found(boxes, finder=finder, protocol=chosen, has_gallery=gallery is not None)
     by_product = resamples_products(resample, in_words=chosen.asks_in_words)
     search = search_options(
         k=k,
@@ -227,6 +242,8 @@ def evaluate(
     items = chosen.taking_part(filtered_items(catalogue, where), catalogue.benchmark)
     if report is not None:
         check_folder(Path(report))
+    boxed = find_boxes(items, catalogue, chosen, finder=finder, progress=progress) if boxes == FOUND else None
+    items = items if boxed is None else boxed.items
     if chosen.classifies and ray is not None:
         raise UsageError(f"the protocol {chosen.name!r} measures class scores, in this process alone; leave ray out")
     if chosen.classifies:
@@ -236,7 +253,7 @@ def evaluate(
             classifier,
             protocol=chosen,
             benchmark=catalogue.benchmark,
-            unknown=(*UNKNOWN, *several(unknown)),
+            unknown=unknowns,
             category=by,
             progress=progress,
         )
@@ -255,7 +272,14 @@ def evaluate(
                 embedded = from_gallery(items, gallery)
             else:
                 embedded = from_models(
-                    catalogue, items, files, runtime=runtime, device=device, ray=ray, progress=progress
+                    catalogue,
+                    items,
+                    files,
+                    missed=() if boxed is None else boxed.missed,
+                    runtime=runtime,
+                    device=device,
+                    ray=ray,
+                    progress=progress,
                 )
         retrieval = None
         if encoder is not None:
@@ -267,7 +291,7 @@ def evaluate(
                 benchmark=catalogue.benchmark,
                 weights=weights,
                 text_weight=text_weight,
-                unknown=(*UNKNOWN, *several(unknown)),
+                unknown=unknowns,
                 category=by,
                 progress=progress,
             )
@@ -280,13 +304,13 @@ def evaluate(
                 weights=weights,
                 metrics=metrics,
                 apart=several(apart),
-                unknown=(*UNKNOWN, *several(unknown)),
+                unknown=unknowns,
                 category=by,
                 options=search,
                 progress=progress,
             )
             measured = retrieval.metric_values
-        skipped = _absent(items, embedded)
+        skipped = absent_photos(items, embedded, missed=() if boxed is None else boxed.missed)
         measured = replace(measured, notes=(*measured.notes, *embedded.notes))
         found = Evaluation(
             os.fspath(source),
@@ -298,16 +322,17 @@ def evaluate(
             retrieval=retrieval,
             embedded=embedded,
         )
-    overlap = overlap_notes(catalogue.items(), items, unknown=(*UNKNOWN, *several(unknown)))
-    values = found.metric_values
-    products = products_of(values.queries, items, unknown=(*UNKNOWN, *several(unknown))) if by_product else ()
-    found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap), products=products))
+    overlap = overlap_notes(catalogue.items(), items, unknown=unknowns)
+    values, about = found.metric_values, () if boxed is None else (boxed.note,)
+    products = products_of(values.queries, items, unknown=unknowns) if by_product else ()
+    found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap, *about), products=products))
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data=catalogue.name)
     options = {} if search is None else search.to_json()
     whole = is_whole(catalogue.items(), catalogue.benchmark, chosen)
     found = replace(
         found,
-        boxes=seen.boxes,
+        boxes=seen.boxes if boxed is None else FOUND,
+        finder=None if boxed is None else boxed.finder,
         photos=seen.photos,
         data=seen.data,
         whole=whole and where is None and not found.skipped,
@@ -316,24 +341,3 @@ def evaluate(
     if report is not None:
         found.write_report(report)
     return found
-
-
-def check_folder(folder: Path) -> None:
-    """Check that a report folder can be created, before any work is done.
-
-    Raises:
-        UsageError: The path is a file, or its parent does not exist.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file; a report is a folder")
-    if not folder.parent.is_dir():
-        raise UsageError(f"{folder.parent}: no such folder")
-
-
-def _absent(items: Sequence[Item], embedded: EmbeddedItems) -> list[str]:
-    """Return the photos without vectors, with the reasons, a line each."""
-    return [
-        embedded.reasons.get(item.id, f"{item.photo}: the gallery has no vectors of it")
-        for item, gone in zip(items, embedded.absent.tolist(), strict=True)
-        if gone
-    ]

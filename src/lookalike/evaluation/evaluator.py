@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -165,6 +165,7 @@ def computed_embeddings(
     items: Sequence[Item],
     embedder: Embedder,
     *,
+    missed: Collection[str] = (),
     cluster: Cluster | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> EmbeddedItems:
@@ -174,6 +175,7 @@ def computed_embeddings(
         catalogue: Catalogue of the items.
         items: n of its items.
         embedder: Embedder of the photos.
+        missed: Ids of items that are not to be embedded.
         cluster: Ray cluster that embeds them, with the same models; None embeds them here.
         progress: Called with the number of photos embedded and in all.
 
@@ -183,18 +185,19 @@ def computed_embeddings(
     """
     from lookalike.ingest.pipeline import index_catalogue
 
-    chosen = replace(catalogue, items=lambda: iter(items), count=len(items), skipped=())
+    wanted = [item for item in items if item.id not in missed]
+    chosen = replace(catalogue, items=lambda: iter(wanted), count=len(wanted), skipped=())
     with TemporaryDirectory() as folder, LocalGallery(Path(folder) / "photos", create=True) as gallery:
         report = index_catalogue(
             chosen,
             embedder,
             gallery,
-            progress=progress and (lambda so_far: progress(so_far.done, len(items))),
+            progress=progress and (lambda so_far: progress(so_far.done, len(wanted))),
             cluster=None if cluster is None else cluster.embedding(chosen, embedder, gallery),
         )
         reasons = {one.id: f"{one.photo}: {one.reason}" for one in report.skipped}
-        if len(reasons) == len(items):
-            raise UsageError(f"none of the {len(items):,} photos can be read; {next(iter(reasons.values()), '')}")
+        if len(reasons) == len(wanted):
+            raise UsageError(f"none of the {len(wanted):,} photos can be read; {next(iter(reasons.values()), '')}")
         return replace(stored_embeddings(items, gallery), reasons=reasons)
 
 

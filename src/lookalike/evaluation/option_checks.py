@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from lookalike.errors import UnknownNameError, UsageError
@@ -59,3 +60,15 @@ def resamples_products(resample: str, *, in_words: bool) -> bool:
     if resample == "product" and in_words:
         raise UsageError("queries in words have no product; leave resample out")
     return resample == "product"
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a report folder can be created, before any work is done.
+
+    Raises:
+        UsageError: The path is a file, or its parent does not exist.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file; a report is a folder")
+    if not folder.parent.is_dir():
+        raise UsageError(f"{folder.parent}: no such folder")

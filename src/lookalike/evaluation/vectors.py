@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -37,6 +37,7 @@ def from_models(
     items: Sequence[Item],
     models: Sequence[str],
     *,
+    missed: Collection[str],
     runtime: str,
     device: str,
     ray: str | None,
@@ -48,6 +49,7 @@ def from_models(
         catalogue: Catalogue of the items.
         items: n of its items.
         models: `default` or files.
+        missed: Ids of items that are not to be embedded.
         runtime: As in `evaluate`, and so is `device`.
         device: Device.
         ray: Address of a Ray cluster that embeds the photos; None embeds them here.
@@ -64,7 +66,9 @@ def from_models(
 
     networks = [open_network(model, runtime=runtime, device=device) for model in models]
     cluster = None if ray is None else Cluster(ray, ModelFile(list(models), runtime=runtime, device=device))
-    embedded = computed_embeddings(catalogue, items, PhotoEmbedder(*networks), cluster=cluster, progress=progress)
+    embedded = computed_embeddings(
+        catalogue, items, PhotoEmbedder(*networks), missed=missed, cluster=cluster, progress=progress
+    )
     here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data="")
     notes = []
     for identity in (network.identity for network in networks):
@@ -73,6 +77,21 @@ def from_models(
             notes.append(f"{identity.name} was trained on {', '.join(map(str, seen))}; this is {here}")
     names = trained_on([network.identity for network in networks])
     return replace(embedded, notes=(*embedded.notes, *notes), trained_on=names)
+
+
+def absent_photos(items: Sequence[Item], embedded: EmbeddedItems, *, missed: Collection[str]) -> list[str]:
+    """Return the photos without vectors, with the reasons, a line each.
+
+    Args:
+        items: n items.
+        embedded: Their vectors.
+        missed: Ids of items that were not to be embedded.
+    """
+    return [
+        embedded.reasons.get(item.id, f"{item.photo}: the gallery has no vectors of it")
+        for item, gone in zip(items, embedded.absent.tolist(), strict=True)
+        if gone and item.id not in missed
+    ]
 
 
 class Trained(Protocol):

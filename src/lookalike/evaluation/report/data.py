@@ -63,6 +63,7 @@ def page(summary: Mapping[str, Any], *, title: str, made: Mapping[str, str], pic
         "Protocol": f"`{summary['protocol']}`",
         "Model": summary["model"],
         "Weights": weights,
+        "Boxes": f"found by {summary['finder']}" if summary.get("finder") else "",
         "Searches": said(summary["search"]),
         "Queries": f"{summary['queries']:,}",
         "Gallery": f"{summary['gallery']:,} {answers}" if summary["gallery"] else "",
