@@ -123,6 +123,7 @@ format: $(TEST)/installed ## Format the code and mend what the linter can mend
 .PHONY: bench
 bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside the original's way: ten minutes
 	@'$(TEST)/bin/lookalike' bench
+	@'$(TEST)/bin/python' bench/search_path.py
 	@'$(TEST)/bin/python' bench/one_shot.py
 	@'$(TEST)/bin/python' bench/extraction.py
 

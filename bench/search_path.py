@@ -2,7 +2,7 @@
 
 FAISS has the gallery's own lists, probes and candidates, and its `IndexRefineFlat` scores the candidates again, so that
 both sides have the same recall; its selector of a filter's rows is made ahead. All sides take turns in one process, in
-one thread. It prints the tables of docs/benchmarks.md:
+one thread. Medians are of processor time, which other programs disturb least. It prints tables of docs/benchmarks.md:
 
     python bench/search_path.py
     python bench/search_path.py --folder kept.gallery    # makes the gallery there once, and uses it again
@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import faiss
 import numpy as np
@@ -23,7 +24,6 @@ import numpy as np
 from lookalike.benchmarking.features import SPACES, FeatureGenerator, Features, synthetic
 from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.searching import BATCH, ROWS, WEIGHTS, K
-from lookalike.benchmarking.timing import TimedCall, Timing, time_in_turns
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.index import IndexSettings
@@ -40,13 +40,13 @@ SHARES = (0.01, 0.05, 0.2)
 FILTERS = 30
 """Filters of each share; each is asked once by a query that is the first, and then by `REPEATS` more."""
 
-REPEATS = 8
-"""Queries of a filter after its first."""
+REPEATS = 20
+"""Queries of a filter after its first; one of them copies the codes of its rows."""
 
 TIE = 1e-6
 """Scores that differ by less than this are equal."""
 
-Ask = Callable[[int], object]
+Made = TypeVar("Made")
 
 
 def main() -> None:
@@ -147,20 +147,22 @@ class SideBySide:
             self.recall({number: [row for row, _ in self.ours(number)] for number in range(QUERIES)}),
             self.recall({number: self.bare(number, self.probes) for number in range(QUERIES)}),
         )
-        ways = TimedCall(self.ours, QUERIES), TimedCall(lambda number: self.bare(number, self.probes), QUERIES)
-        time_in_turns(*ways, rounds=20)
-        print("| search and items | recall@10 | median, ms | least, ms | ratio of medians | of the least |")
+        ours, bare = Timed(), Timed()
+        for number in range(2 * QUERIES):
+            ours.call(lambda number=number: self.ours(number % QUERIES))
+            bare.call(lambda number=number: self.bare(number % QUERIES, self.probes))
+        print(f"| search and items | recall@10 | {HEADINGS} |")
         print("| --- | --- | --- | --- | --- | --- |")
-        for name, recall, way in zip(("`Gallery.search` and `items`", "FAISS alone"), recalls, ways, strict=True):
-            print(f"| {name} | {recall:.4f} | {told(way.timing, ways[1].timing)} |")
+        print(f"| `Gallery.search` and `items` | {recalls[0]:.4f} | {ours.cells(bare)} |")
+        print(f"| FAISS alone | {recalls[1]:.4f} | {bare.cells(bare)} |")
 
     def filtered(self) -> None:
         """Print the table of searches with filters."""
-        print("\n| a filter that passes | | recall@10 | median, ms | least, ms | ratio of medians | of the least |")
+        print(f"\n| a filter that passes | | recall@10 | {HEADINGS} |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for share in SHARES:
-            first, again, bare = Timing(), Timing(), Timing()
-            found, found_bare = [], []
+            first, again, bare = Timed(), Timed(), Timed()
+            recalls, recalls_bare = [], []
             for number in range(FILTERS):
                 low = 7 * number
                 allowed = (self.lots >= low) & (self.lots < low + round(share * 1000))
@@ -168,25 +170,41 @@ class SideBySide:
                 selector = faiss.IDSelectorBitmap(bits := np.packbits(allowed, bitorder="little"))
                 answers, answers_bare = {}, {}
                 for query in range(number, number + REPEATS + 1):
-                    began = time.perf_counter()
-                    answers[query] = [row for row, _ in self.ours(query, where)]
-                    (first if query == number else again).calls_ms.append(1000 * (time.perf_counter() - began))
-                    began = time.perf_counter()
-                    answers_bare[query] = self.bare(query, self.lists.nlist, selector)
-                    bare.calls_ms.append(1000 * (time.perf_counter() - began))
-                found.append(self.recall(answers, allowed))
-                found_bare.append(self.recall(answers_bare, allowed))
+                    timed = first if query == number else again
+                    answers[query] = [row for row, _ in timed.call(lambda q=query, w=where: self.ours(q, w))]
+                    ask = lambda q=query, s=selector: self.bare(q, self.lists.nlist, s)  # noqa: E731
+                    answers_bare[query] = bare.call(ask)
+                recalls.append(self.recall(answers, allowed))
+                recalls_bare.append(self.recall(answers_bare, allowed))
                 del bits
-            recall = float(np.mean(found))
-            print(f"| {share:.0%} | the first time | {recall:.4f} | {told(first, bare)} |")
-            print(f"| | repeated | {recall:.4f} | {told(again, bare)} |")
-            print(f"| | FAISS alone, all lists | {np.mean(found_bare):.4f} | {told(bare, bare)} |")
+            print(f"| {share:.0%} | the first time | {np.mean(recalls):.4f} | {first.cells(bare)} |")
+            print(f"| | repeated | {np.mean(recalls):.4f} | {again.cells(bare)} |")
+            print(f"| | FAISS alone, all lists | {np.mean(recalls_bare):.4f} | {bare.cells(bare)} |")
 
 
-def told(timing: Timing, peer: Timing) -> str:
-    """Cells of median, minimum and both ratios to a peer."""
-    least, least_peer = min(timing.calls_ms), min(peer.calls_ms)
-    return f"{timing.median_ms:.3f} | {least:.3f} | {timing.median_ms / peer.median_ms:.2f} | {least / least_peer:.2f}"
+HEADINGS = "median, ms of processor time | least, ms | ratio of medians | of the least"
+
+
+class Timed:
+    """Durations of calls, in milliseconds: processor time of the process, and wall time."""
+
+    def __init__(self) -> None:
+        self.processor: list[float] = []
+        self.wall: list[float] = []
+
+    def call(self, ask: Callable[[], Made]) -> Made:
+        """Call a function, and record how long it takes."""
+        began, used = time.perf_counter(), time.process_time()
+        made = ask()
+        self.processor.append(1000 * (time.process_time() - used))
+        self.wall.append(1000 * (time.perf_counter() - began))
+        return made
+
+    def cells(self, peer: Timed) -> str:
+        """Cells of a table: `HEADINGS`."""
+        medians = float(np.median(self.processor)), float(np.median(peer.processor))
+        least = min(self.wall), min(peer.wall)
+        return f"{medians[0]:.3f} | {least[0]:.3f} | {medians[0] / medians[1]:.2f} | {least[0] / least[1]:.2f}"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,12 @@ def test_filters_that_pass_little_are_scanned() -> None:
     assert chosen(1, 0.3, allowed=LARGE // 100) == "exact"
 
 
+def test_repeated_filters_use_the_codes_of_their_rows_unless_they_pass_very_few() -> None:
+    weights = {"deep": 1.0, "color": 0.3}
+    for allowed, expected in ((400, "exact"), (1400, "ivf"), (LARGE // 2, "ivf")):
+        assert choose(count=LARGE, allowed=allowed, weights=weights, spaces=SPACES, k=10, repeated=True) == expected
+
+
 def test_long_answers_are_scanned() -> None:
     assert chosen(1, 0.3, k=100) == "ivf"
     assert chosen(1, 0.3, k=10_000) == "exact"

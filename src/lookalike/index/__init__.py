@@ -1,5 +1,6 @@
 """Indexes over concatenated unit vectors, behind one interface."""
 
+from lookalike.index.allowed import Allowed
 from lookalike.index.auto import choose
 from lookalike.index.protocol import INDEXES, Index, build, load
 from lookalike.index.rows import Mapped, Rows, row_sums
@@ -10,6 +11,7 @@ __all__ = [
     "INDEXES",
     "METRICS",
     "SPELLINGS",
+    "Allowed",
     "Index",
     "IndexSettings",
     "Mapped",

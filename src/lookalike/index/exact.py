@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from lookalike.index import checksummed
+from lookalike.index.allowed import Allowed
 from lookalike.index.exact_scores import BLOCK_BYTES, best, empty_answer
 from lookalike.index.rows import Rows
 from lookalike.index.settings import USUAL, IndexSettings
@@ -71,22 +72,22 @@ class Exact:
         checksummed.write_footer(path, name="exact", count=len(self._rows), spaces=self._spaces)
 
     def search(
-        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+        self, queries: Float32, k: int, *, allowed: Bool | Allowed | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find the k best rows of each query; see `Index.search`."""
         del probes  # has no lists
         count = len(self._rows)
-        chosen = None
-        if allowed is not None:
-            permitted = int(np.count_nonzero(allowed))
-            if permitted < GATHER_BELOW * count:
-                chosen = np.flatnonzero(allowed)
-            count = permitted
+        chosen, permitted = None, Allowed.of(allowed)
+        if permitted is not None:
+            permitted.asked += len(queries)
+            if permitted.count < GATHER_BELOW * count:
+                chosen = permitted.positions
+            count = permitted.count
         positions, scores = empty_answer(len(queries), k)
         found = min(k, count)
         if found == 0:
             return positions, scores
-        forbidden = None if allowed is None or chosen is not None else ~allowed
+        forbidden = None if permitted is None or chosen is not None else ~permitted.rows
         width = len(self._rows) if chosen is None else len(chosen)
         step = max(1, BLOCK_BYTES // (4 * width))
         for at in range(0, len(queries), step):

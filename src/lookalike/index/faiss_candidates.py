@@ -17,10 +17,11 @@ import faiss
 import numpy as np
 
 from lookalike.errors import IndexFileError
+from lookalike.index.allowed import Allowed
 from lookalike.index.exact import Exact
 from lookalike.index.exact_scores import best
 from lookalike.index.rows import Rows
-from lookalike.types import Bool, Float32, Int64
+from lookalike.types import Float32, Int64
 
 FEWEST_ROWS = 256
 """Number of rows below which every index uses the exact scan."""
@@ -69,7 +70,7 @@ class Among:
     share: float
 
 
-def search(index: FaissIndex, queries: Float32, count: int, *, parameters: FaissParameters) -> Int64:
+def search(index: FaissIndex, queries: Float32, count: int, *, parameters: FaissParameters | None = None) -> Int64:
     """Search a FAISS index: positions, (Q, count) int64.
 
     If another library has imported `faiss.contrib.torch_utils` (as pytorch-metric-learning's evaluation does), `search`
@@ -95,7 +96,7 @@ def answer(
     queries: Float32,
     *,
     k: int,
-    allowed: Bool | None,
+    allowed: Allowed | None,
     find: Finder,
     eager: bool,
     path: Path | None,
@@ -107,7 +108,7 @@ def answer(
         rows: N rows of D numbers.
         queries: (Q, D) float32.
         k: Number of results.
-        allowed: (N,) bool.
+        allowed: Allowed rows; None for all.
         find: Function that finds candidates.
         eager: Search further until there are `candidate_count(k)` candidates; else until there are k.
         path: File that the index was loaded from; None for a built one.
@@ -115,12 +116,11 @@ def answer(
     Raises:
         IndexFileError: A candidate is impossible, so the file has damage that opening did not find.
     """
-    permitted = len(rows) if allowed is None else int(np.count_nonzero(allowed))
+    permitted = len(rows) if allowed is None else allowed.count
     count = candidate_count(k)
     if permitted <= count:
         return exact.search(queries, k, allowed=allowed)
-    bits = None if allowed is None else np.packbits(allowed, bitorder="little")  # must outlive the selector
-    among = Among(None if bits is None else faiss.IDSelectorBitmap(bits), permitted / len(rows))
+    among = Among(None if allowed is None else faiss.IDSelectorBitmap(allowed.bits), permitted / len(rows))
     positions = np.empty((len(queries), k), dtype=np.int64)
     scores = np.empty((len(queries), k), dtype=np.float32)
     enough = count if eager else k

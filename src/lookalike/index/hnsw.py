@@ -9,6 +9,7 @@ import faiss
 import numpy as np
 
 from lookalike.index import checksummed, faiss_candidates
+from lookalike.index.allowed import Allowed
 from lookalike.index.exact import Exact
 from lookalike.index.faiss_candidates import FEWEST_ROWS, Among, Asked, FaissIndex
 from lookalike.index.rows import Rows
@@ -100,7 +101,7 @@ class Hnsw:
         checksummed.write_footer(path, name="hnsw", count=len(self._rows), spaces=self._spaces)
 
     def search(
-        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+        self, queries: Float32, k: int, *, allowed: Bool | Allowed | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find about the k best rows of each query; see `Index.search`."""
         del probes  # has no lists
@@ -116,5 +117,5 @@ class Hnsw:
             return found, looked * LOOK_FURTHER <= LONGEST_LOOK
 
         return faiss_candidates.answer(
-            self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=True, path=self._path
+            self._exact, self._rows, queries, k=k, allowed=Allowed.of(allowed), find=find, eager=True, path=self._path
         )

@@ -18,8 +18,17 @@ import faiss
 import numpy as np
 
 from lookalike.index import checksummed, faiss_candidates
+from lookalike.index.allowed import Allowed
+from lookalike.index.compact_codes import CompactCache
 from lookalike.index.exact import Exact
-from lookalike.index.faiss_candidates import FEWEST_ROWS, Among, Asked, FaissIndex, FaissParameters
+from lookalike.index.faiss_candidates import (
+    FEWEST_ROWS,
+    Among,
+    Asked,
+    FaissIndex,
+    FaissParameters,
+    candidate_count,
+)
 from lookalike.index.mapped_lists import read_mapped, write_mapped
 from lookalike.index.rows import Rows
 from lookalike.index.scaling import Scale
@@ -104,6 +113,7 @@ class ListIndex(ABC):
         self._per_square = np.divide(1, grouped, out=np.zeros_like(grouped), where=grouped > 0)
         self._exact = Exact(rows, spaces=spaces)
         self._lists = lists
+        self._compact = CompactCache()
         self._path = path
         if lists is not None:
             lists.implem = ONE_BY_ONE
@@ -160,7 +170,7 @@ class ListIndex(ABC):
         checksummed.write_footer(path, name=self.name, count=len(self._rows), spaces=self._spaces, bulk=bulk)
 
     def search(
-        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+        self, queries: Float32, k: int, *, allowed: Bool | Allowed | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find about the k best rows of each query; see `Index.search`."""
         lists = self._lists
@@ -172,8 +182,14 @@ class ListIndex(ABC):
         seen = self._scale.queries(queries, self._row_length / lengths)
         usual = self._usual_probes(squares) if probes is None else probes
         eager = probes is None and self._grouping.widens
+        permitted = Allowed.of(allowed)
+        compact = None
+        if eager and permitted is not None and permitted.count > candidate_count(k):
+            compact = self._compact.codes(lists, permitted, queries=len(queries), path=self._path)
 
         def find(asked: Asked, count: int, *, among: Among, effort: int) -> tuple[Int64, bool]:
+            if compact is not None:
+                return compact.search(seen[asked], count), False
             first = round(usual / among.share**FILTERED) if eager else usual
             probed = min(lists.nlist, first * LOOK_FURTHER**effort)
             parameters = probing(probed)
@@ -182,7 +198,7 @@ class ListIndex(ABC):
             return faiss_candidates.search(lists, seen[asked], count, parameters=parameters), probed < lists.nlist
 
         return faiss_candidates.answer(
-            self._exact, self._rows, queries, k=k, allowed=allowed, find=find, eager=eager, path=self._path
+            self._exact, self._rows, queries, k=k, allowed=permitted, find=find, eager=eager, path=self._path
         )
 
     def _usual_probes(self, squares: Float32) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from lookalike.errors import UnknownNameError
+from lookalike.index.allowed import Allowed
 from lookalike.index.rows import Rows
 from lookalike.index.settings import USUAL, IndexSettings
 from lookalike.spaces import Space
@@ -30,14 +31,15 @@ class Index(Protocol):
     """Finds the rows with the largest inner products. Searches are thread-safe."""
 
     def search(
-        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+        self, queries: Float32, k: int, *, allowed: Bool | Allowed | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find the k best rows of each query.
 
         Args:
             queries: (Q, D) float32, from `spaces.scaled_query`.
             k: Number of rows, at least 1.
-            allowed: (N,) bool; only rows marked true are returned. None allows all.
+            allowed: (N,) bool; only rows marked true are returned. `Allowed` keeps what is computed from them for the
+                next search. None allows all.
             probes: Number of lists to look into, at least 1; ignored by indexes without lists. None takes the index's
                 own number.
 

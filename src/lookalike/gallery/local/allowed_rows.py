@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lookalike.index import Allowed
 from lookalike.types import Bool
 
 
@@ -14,13 +15,13 @@ class AllowedRows:
     """Rows that pass a filter and have not been removed.
 
     Attributes:
-        segment: (N,) bool; None allows the whole segment.
+        segment: Rows of the segment; None allows the whole segment.
         segment_count: Number of allowed rows of the segment.
         unindexed: (M,) bool; None allows all unindexed rows.
         unindexed_count: Number of allowed unindexed rows.
     """
 
-    segment: Bool | None
+    segment: Allowed | None
     segment_count: int
     unindexed: Bool | None
     unindexed_count: int
@@ -39,6 +40,6 @@ class AllowedRows:
         """
         if self.segment is None and self.unindexed is None:
             return None
-        segment = np.ones(segment_rows, dtype=np.bool_) if self.segment is None else self.segment
+        segment = np.ones(segment_rows, dtype=np.bool_) if self.segment is None else self.segment.rows
         unindexed = np.ones(unindexed_rows, dtype=np.bool_) if self.unindexed is None else self.unindexed
         return np.concatenate([segment, unindexed])

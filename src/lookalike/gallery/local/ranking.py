@@ -14,6 +14,7 @@ from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.weighting import Weighting, checked_queries, weights_key
+from lookalike.index import Allowed
 from lookalike.spaces import resolve_weights
 from lookalike.types import Float32, Int64, Neighbours
 
@@ -29,14 +30,15 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
         rows: Row numbers, (n,) int64; None allows all.
     """
     if rows is None:
-        kept = None if snapshot.deletion_bitmap is None else ~snapshot.deletion_bitmap
+        kept = None if snapshot.deletion_bitmap is None else Allowed(~snapshot.deletion_bitmap)
         return AllowedRows(kept, snapshot.split - snapshot.deleted_count, None, len(snapshot.unindexed))
     segment = None
     if snapshot.segment is not None:
-        segment = np.zeros(snapshot.split, dtype=np.bool_)
-        segment[snapshot.segment.positions(rows)] = True  # removed rows are not in the table, so no filter passes them
+        passing = np.zeros(snapshot.split, dtype=np.bool_)
+        passing[snapshot.segment.positions(rows)] = True  # removed rows are not in the table, so no filter passes them
+        segment = Allowed(passing)
     unindexed = np.isin(snapshot.unindexed.numbers, rows)
-    return AllowedRows(segment, 0 if segment is None else int(segment.sum()), unindexed, int(unindexed.sum()))
+    return AllowedRows(segment, 0 if segment is None else segment.count, unindexed, int(unindexed.sum()))
 
 
 def weighting_of(snapshot: Snapshot, weights: Mapping[str, float] | None) -> Weighting:
@@ -86,7 +88,7 @@ def nearest(
     query = weighting.scaled(units)
     k, index = min(k, allowed.count), request.index
     if index == "auto":
-        index = chosen_index(snapshot, weighting.weights, k=k, allowed=allowed)
+        index = chosen_index(snapshot, weighting.weights, k=k, allowed=allowed, probes=request.probes)
     parts = []
     if k and snapshot.segment is not None and allowed.segment_count:
         searched = snapshot.segment.index(index, keep=keep)
@@ -100,11 +102,14 @@ def nearest(
     return Neighbours(snapshot.numbers(positions), scores, by_space, index, version=snapshot.version.id)
 
 
-def chosen_index(snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: AllowedRows) -> str:
+def chosen_index(
+    snapshot: Snapshot, weights: Mapping[str, float], *, k: int, allowed: AllowedRows, probes: int | None
+) -> str:
     """Name of the index that `auto` chooses; see `lookalike.index.choose`."""
     count = snapshot.split
     passing = None if allowed.segment_count == count else allowed.segment_count
-    return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k)
+    repeated = allowed.segment is not None and allowed.segment.is_repeated and probes is None
+    return indexes.choose(count=count, allowed=passing, weights=weights, spaces=snapshot.spaces, k=k, repeated=repeated)
 
 
 def nearest_by_metric(

@@ -16,7 +16,7 @@ import numpy as np
 from lookalike import index as indexes
 from lookalike.errors import IndexFileError
 from lookalike.gallery.local.version import Version
-from lookalike.index import Index, Rows, checksummed
+from lookalike.index import Allowed, Index, Rows, checksummed
 from lookalike.index.checksummed import ChecksummedFile
 from lookalike.storage.durable import flush
 from lookalike.types import Bool, Float32, Int64
@@ -181,7 +181,7 @@ class SelfRepairingIndex:
     file: ChecksummedFile | None
 
     def search(
-        self, queries: Float32, k: int, *, allowed: Bool | None = None, probes: int | None = None
+        self, queries: Float32, k: int, *, allowed: Bool | Allowed | None = None, probes: int | None = None
     ) -> tuple[Int64, Float32]:
         """Find about the k best rows of each query; see `Index.search`."""
         try:
