@@ -128,12 +128,13 @@ def test_every_layout_can_be_drawn_checked_and_indexed(
     layout: str, tmp_path: Path, tiny_model: Path, capsys: Capture
 ) -> None:
     root = tmp_path / layout
-    assert main(["catalogue", "draw", layout, "--to", str(root), "--products", "5", "--photos", "2"]) == 0
+    products = 9 if layout == "hard" else 5  # three families of three
+    assert main(["catalogue", "draw", layout, "--to", str(root), "--products", str(products), "--photos", "2"]) == 0
     source = capsys.readouterr().out.strip().rpartition("lookalike catalogue check ")[2]
     assert check(capsys, Path(source))["problems"] == []
     gallery = tmp_path / "shop.gallery"
     assert main(["index", source, "--gallery", str(gallery), "--model", str(tiny_model), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["added"] == 10
+    assert json.loads(capsys.readouterr().out)["added"] == 2 * products
     known = {item.id: item for item in open_catalogue(source).items()}
     with lookalike.open(gallery, model=str(tiny_model)) as shop:
         indexed = {item.id: item for item in shop.gallery.list(limit=None)[1]}
