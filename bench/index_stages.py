@@ -178,12 +178,13 @@ def time_stages(items: Sequence[Item], embedder: PhotoEmbedder, network: Network
             timed("SHA-256", hashlib.sha256, data)
             photo = timed("decode", partial(open_image, at_least=least), data)
             timed("resize", steps.pixels, photo)
-            timed("colour", color.embed, photo)
+            timed("reduce for colours", color.colors, photo)
             ready.append(profile.runcall(prepared, data, embedder))
             if len(ready) == PARALLEL_BATCH:
                 pixels = [each["deep"] for each in ready]
                 inputs = timed("normalise", steps.normalised, pixels, photos=PARALLEL_BATCH)
                 timed("network", network.run, inputs, photos=PARALLEL_BATCH)
+                timed("colours", color.embed_colors, [each["color"] for each in ready], photos=PARALLEL_BATCH)
                 rows.append(embedder.embed_prepared(ready).vectors)
                 ready = []
         count = len(rows) * PARALLEL_BATCH

@@ -135,8 +135,14 @@ class TestBins:
         expected = [
             sum(grid.shares[c, place] * values[grid.numbers[c, place]] for place in range(8)) for c in (7, 4095)
         ]
-        assert grid.spread(values)[[7, 4095]] == pytest.approx(expected, abs=1e-6)
-        np.testing.assert_array_equal(grid.among(np.array([7, 4095])).spread(values), grid.spread(values)[[7, 4095]])
+        assert grid.among(np.array([7, 4095])).spread(values[None]) == pytest.approx(expected, abs=1e-6)
+
+    def test_a_photo_has_the_same_row_in_any_batch(self, color: Color) -> None:
+        photos = [color.colors(shirt(tone)) for tone in COLORS.values()]
+        together = color.embed_colors(photos)
+        assert together.shape == (len(COLORS), color.space.dimension) and together.dtype == np.float32
+        for photo, row in zip(photos, together, strict=True):
+            np.testing.assert_array_equal(color.embed_colors([photo])[0], row)
 
 
 def test_the_maker_names_what_was_learned(color: Color) -> None:

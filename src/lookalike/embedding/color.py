@@ -16,11 +16,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,9 @@ from PIL import Image
 
 from lookalike.spaces import Space
 from lookalike.types import Float32, Int64
+
+Colors: TypeAlias = npt.NDArray[np.uint16]
+"""Colours of the pixels of a reduced photo, (4096,), numbered as in `Bins`."""
 
 SPACE_NAME = "color"
 SIDE = 64  # side of the reduced photo, in pixels
@@ -70,19 +74,43 @@ class Bins:
     shares: Float32
     count: int
 
-    def among(self, colors: Int64) -> Bins:
-        """Bins of some of the colours, (M,), which are then counted from 0."""
-        return Bins(self.numbers[colors], self.shares[colors], self.count)
+    def among(self, colors: Int64, *, photos: int = 1) -> PresentColors:
+        """Bins of the colours that occur, (M,) in ascending order; those of photo b are numbered from 4096 b."""
+        photo, color = np.divmod(colors, LEVELS**3)
+        return PresentColors(self.numbers[color] + self.count * photo[:, None], self.shares[color], photos, self.count)
 
     def histogram(self, amounts: npt.NDArray[Any]) -> Float32:
         """Sum amounts by colour, (4096,), into bins: (N,) float32 that sum to 1."""
-        spread = self.shares * amounts[:, None]
-        summed = np.bincount(self.numbers.ravel(), spread.ravel(), self.count)
-        return np.asarray(summed / summed.sum(), dtype=np.float32)
+        present = np.flatnonzero(amounts)
+        summed: Float32 = self.among(present).histograms(amounts[present])[0]
+        return summed
+
+
+@dataclass(frozen=True, slots=True)
+class PresentColors:
+    """Bins of the M colours that occur in B photos; there are about a hundred in each.
+
+    Attributes:
+        numbers: (M, 8) int64, the bins of each colour; those of photo b are numbered from b N.
+        shares: (M, 8) float32, its share in each bin.
+        photos: B.
+        count: N, number of bins.
+    """
+
+    numbers: Int64
+    shares: Float32
+    photos: int
+    count: int
+
+    def histograms(self, amounts: npt.NDArray[Any]) -> Float32:
+        """Sum amounts by colour, (M,), into bins: (B, N) float32 whose rows sum to 1."""
+        spread = (self.shares * amounts[:, None]).ravel()
+        summed = np.bincount(self.numbers.ravel(), spread, self.photos * self.count).reshape(self.photos, self.count)
+        return np.asarray(summed / summed.sum(axis=1, keepdims=True), dtype=np.float32)
 
     def spread(self, values: Float32) -> Float32:
-        """Interpolate values of bins, (N,), at each colour: the mean of its bins, weighted by its shares."""
-        return np.asarray(np.einsum("cb,cb->c", self.shares, values[self.numbers]), dtype=np.float32)
+        """Interpolate values of bins, (B, N), at each colour, (M,): the mean of its bins, weighted by its shares."""
+        return np.asarray(np.einsum("cb,cb->c", self.shares, values.ravel()[self.numbers]), dtype=np.float32)
 
 
 class Color:
@@ -98,37 +126,52 @@ class Color:
 
     def embed(self, photo: Image.Image) -> Float32:
         """Embed an RGB photo: (D,) float32 of unit length."""
-        row = self._parameters.mapping @ np.sqrt(self.histogram(photo))
-        return np.asarray(row / np.linalg.norm(row), dtype=np.float32)
+        row: Float32 = self.embed_colors([self.colors(photo)])[0]
+        return row
+
+    def colors(self, photo: Image.Image) -> Colors:
+        """Colour of each pixel of an RGB photo that is reduced to 64 x 64, as a number below 4,096: (4096,)."""
+        reduced = np.asarray(photo.resize((SIDE, SIDE), Image.Resampling.BOX)).reshape(-1, 3)
+        red, green, blue = (reduced.astype(np.uint16) >> 4).T
+        return np.asarray(red << 8 | green << 4 | blue, dtype=np.uint16)
+
+    def embed_colors(self, photos: Sequence[Colors]) -> Float32:
+        """Embed the `colors` of B photos: (B, D) float32 of unit length."""
+        # Each row by itself, so that a photo has the same bits in any batch.
+        rows = [self._parameters.mapping @ histogram for histogram in np.sqrt(self._histograms(photos))]
+        return np.stack([np.asarray(row / np.linalg.norm(row), dtype=np.float32) for row in rows])
 
     def histogram(self, photo: Image.Image) -> Float32:
         """Histogram of the garment's colours: (N,) float32, which sums to 1."""
-        colors, bins = self._colors(photo)
-        return bins.histogram(np.bincount(colors, self._weights(colors, bins), len(bins.shares)))
+        histogram: Float32 = self._histograms([self.colors(photo)])[0]
+        return histogram
 
     def weigh(self, photo: Image.Image) -> Float32:
         """Probability that each pixel of the reduced RGB photo belongs to the garment: (64, 64) float32 in (0, 1)."""
-        return self._weights(*self._colors(photo)).reshape(SIDE, SIDE)
+        return self._weights(*self._present([self.colors(photo)])).reshape(SIDE, SIDE)
 
-    def _colors(self, photo: Image.Image) -> tuple[Int64, Bins]:
-        """Colours of the reduced photo: the number of each pixel's among those that occur, (64 * 64,), and their bins.
+    def _histograms(self, photos: Sequence[Colors]) -> Float32:
+        places, present = self._present(photos)
+        weights = self._weights(places, present).ravel()
+        return present.histograms(np.bincount(places.ravel(), weights, len(present.shares)))
 
-        A photo has about a hundred of the 4,096 colours, so that most of what follows is on short arrays.
-        """
-        reduced = photo.resize((SIDE, SIDE), Image.Resampling.BOX)
-        levels = np.asarray(reduced).reshape(-1, 3).astype(np.uint16) >> 4
-        colors = (levels[:, 0] << 8 | levels[:, 1] << 4 | levels[:, 2]).astype(np.int64)
-        present = np.flatnonzero(np.bincount(colors, minlength=LEVELS**3) > 0)
-        places = np.empty(LEVELS**3, dtype=np.int64)
+    def _present(self, photos: Sequence[Colors]) -> tuple[Int64, PresentColors]:
+        """Place of each pixel's colour among those that occur, (B, 4096), and these."""
+        every = LEVELS**3 * len(photos)
+        colors = np.arange(0, every, LEVELS**3)[:, None] + np.stack(photos)
+        present = np.flatnonzero(np.bincount(colors.ravel(), minlength=every) > 0)
+        places = np.empty(every, dtype=np.int64)
         places[present] = np.arange(len(present))
-        return places.take(colors), self._bins.among(present)
+        return places.take(colors), self._bins.among(present, photos=len(photos))
 
-    def _weights(self, colors: Int64, bins: Bins) -> Float32:
-        border = bins.histogram(np.bincount(colors.take(self._edge), minlength=len(bins.shares)))
-        middle = bins.histogram(np.bincount(colors, self._middle, len(bins.shares)))
-        contrast = np.log((border + RARE) / (middle + RARE))
+    def _weights(self, places: Int64, present: PresentColors) -> Float32:
+        """Probability that each pixel belongs to the garment, (B, 4096), by the result of `_present`."""
+        count = len(present.shares)
+        border = present.histograms(np.bincount(places.take(self._edge, axis=1).ravel(), minlength=count))
+        in_middle = np.bincount(places.ravel(), np.tile(self._middle, len(places)), count)
+        contrast = np.log((border + RARE) / (present.histograms(in_middle) + RARE))
         odds = np.asarray(self._parameters.tint - self._parameters.contrast * contrast, dtype=np.float32)
-        return _logistic(self._parameters.place.ravel() + bins.spread(odds).take(colors))
+        return _logistic(self._parameters.place.ravel() + present.spread(odds).take(places))
 
 
 def _logistic(log_odds: Float32) -> Float32:

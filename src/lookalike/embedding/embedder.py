@@ -79,9 +79,9 @@ class PhotoEmbedder:
         return min(network.parallel_calls for network in self._networks.values())
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize one photo for each network, and embed its colours. Thread-safe."""
+        """Resize one photo for each network and for its colours. Thread-safe."""
         done: dict[Preprocessing, UInt8] = {}
-        prepared: dict[str, npt.NDArray[Any]] = {self._color.space.name: self._color.embed(photo)}
+        prepared: dict[str, npt.NDArray[Any]] = {self._color.space.name: self._color.colors(photo)}
         for name, network in self._networks.items():
             steps = network.identity.preprocessing
             if steps not in done:
@@ -109,7 +109,7 @@ class PhotoEmbedder:
             if name == self._attentive and outputs.attention is not None:
                 original = color_original(pixels, outputs.attention)
         color = self._color.space.name
-        rows[color] = np.stack([prepared[color] for prepared in batch])
+        rows[color] = self._color.embed_colors([prepared[color] for prepared in batch])
         if original is not None:
             rows["color-original"] = original
         return Embeddings(rows, labels)

@@ -61,7 +61,7 @@ class ProjectedEmbedder:
         return None if "deep" in self._projections else self._embedder.calibration
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize one photo for each network, and embed its colours. Thread-safe."""
+        """Resize one photo for each network and for its colours. Thread-safe."""
         return self._embedder.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lookalike.images import Limits, Source
 
 Prepared: TypeAlias = Mapping[str, npt.NDArray[Any]]
-"""Prepared photo: arrays by name, such as the pixels for the network and the colour vector."""
+"""Prepared photo: arrays by name, such as the pixels for the network and the colours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Embedder(Protocol):
         ...
 
     def prepare(self, photo: Image) -> Prepared:
-        """Resize one photo for each network, and embed its colours. Thread-safe."""
+        """Resize one photo for each network and for its colours. Thread-safe."""
         ...
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
