@@ -7,6 +7,7 @@ import hashlib
 import mmap
 import os
 import struct
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,10 +45,14 @@ class RateTable:
 
     @classmethod
     def create(cls) -> RateTable:
-        """Create an empty table."""
-        with tempfile.TemporaryFile() as file:
-            file.truncate(ROW.size * ROWS)
-            return cls(os.dup(file.fileno()))
+        """Create an empty table, on Linux in memory: the file system of a container may be read-only."""
+        if sys.platform == "linux":
+            file = os.memfd_create("lookalike-rates")
+        else:
+            with tempfile.TemporaryFile() as named:
+                file = os.dup(named.fileno())
+        os.ftruncate(file, ROW.size * ROWS)
+        return cls(file)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Take it to a process that is being started."""
