@@ -121,7 +121,7 @@ format: $(TEST)/installed ## Format the code and mend what the linter can mend
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/installed && npm run --silent format; fi
 
 .PHONY: bench
-bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside the original's way: ten minutes
+bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside the original's way: 12 minutes
 	@'$(TEST)/bin/lookalike' bench
 	@'$(TEST)/bin/python' bench/search_path.py
 	@'$(TEST)/bin/python' bench/one_shot.py
