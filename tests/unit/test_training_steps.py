@@ -17,7 +17,7 @@ from lookalike.errors import ConfigError, TrainingError, UnknownNameError
 from lookalike.models.weight_readers import read_tensors
 from lookalike.training.run import loop
 from lookalike.training.run.interruption import Interruption
-from lookalike.training.run.optimiser_step import OptimiserStep
+from lookalike.training.run.optimiser_step import OptimiserStep, seed_dropout
 from lookalike.training.run.processes import start_processes
 from lookalike.training.run.run_folder import RunFolder
 from lookalike.training.run.run_log import RunLog, RunPosition
@@ -263,3 +263,11 @@ def test_a_step_that_fp16_left_out_has_no_length_of_the_gradient(tmp_path: Path)
     notes.close()
     assert "Infinity" not in (tmp_path / "log.jsonl").read_text(encoding="utf-8")
     assert log_of(tmp_path, "gradient_norm") == [None, None, 2.5]
+
+
+def test_dropout_is_seeded_as_torch_seeds_it() -> None:
+    for seed in (0, 7, 2**32 - 1):
+        torch.manual_seed(seed)
+        expected = torch.rand(5)
+        seed_dropout(seed, torch.device("cpu"))
+        assert torch.equal(torch.rand(5), expected)

@@ -96,7 +96,8 @@ class OptimiserStepper:
                     self.on_unreadable(asked, reason)
             checksum = zlib.crc32(places.numpy().tobytes(), checksum)
             # After taking the batch: a loader that starts draws a random number too.
-            torch.manual_seed(zlib.crc32(f"{settings.seed} {number} {taken} {accelerator.process_index}".encode()))
+            seed = zlib.crc32(f"{settings.seed} {number} {taken} {accelerator.process_index}".encode())
+            seed_dropout(seed, accelerator.device)
             with nullcontext() if taken == settings.accumulation else _without_gradient_sync(self.model):
                 for name, value in self._backward(photos, places, roles, number=number).items():
                     parts[name] = parts.get(name, 0.0) + value
@@ -125,6 +126,16 @@ class OptimiserStepper:
         for group in self.optimizer.param_groups:
             group["lr"] = rates["backbone" if group["backbone"] else "new layers"] * group.get("lr_scale", 1.0)
         return rates
+
+
+def seed_dropout(seed: int, device: torch.device) -> None:
+    """Seed the random numbers of this process's device, as `torch.manual_seed` does.
+
+    On a machine without a GPU in use, that one formats a stack trace for the GPUs at each call.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def make_optimizer(learner: Learner, stage: StageSettings, settings: TrainingSettings) -> Optimizer:
