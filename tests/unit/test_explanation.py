@@ -93,9 +93,11 @@ def test_an_exported_file_gives_the_last_map_as_pytorch_has_it(tmp_path: Path) -
     with torch.no_grad():
         maps = network.maps(torch.from_numpy(photos)).numpy()
     assert maps.shape == (3, 256, 3, 2)
-    for opened in (open_network(file), open_network(file, runtime="openvino"), open_network(path)):
+    threads = torch.get_num_threads()
+    for opened in (open_network(file), open_network(file, runtime="openvino"), open_network(path, threads=threads + 1)):
         assert opened.has_map
         np.testing.assert_allclose(opened.maps(photos), maps, atol=1e-4 * np.abs(maps).max())
+    assert torch.get_num_threads() == threads  # which trainings in this process have, too
 
 
 def test_models_without_a_map_say_how_to_make_one(tiny_model: Path) -> None:

@@ -223,6 +223,22 @@ def test_a_run_that_was_stopped_goes_the_way_it_would_have_gone(shop: Path, tmp_
         train(copied / "run.toml", overrides=short, resume=tmp_path / "run")
 
 
+def test_equal_runs_are_equal_with_several_threads(shop: Path, tmp_path: Path) -> None:
+    """Threads that add gradients up as they come change the last digits of weights, which no loss shows."""
+    before, written = torch.get_num_threads(), set[bytes]()
+    torch.set_num_threads(2)
+    try:
+        for number in range(6):
+            seen: list[bool] = []
+            note = lambda done, total: seen.append(torch.are_deterministic_algorithms_enabled())  # noqa: B023, E731
+            train(shop / "run.toml", overrides=["steps=8"], out=tmp_path / str(number), progress=note)
+            written.add((tmp_path / str(number) / "last.safetensors").read_bytes())
+            assert seen == [True] * 8 and not torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(before)
+    assert len(written) == 1
+
+
 def test_the_preset_completes_a_short_run(shop: Path, tmp_path: Path) -> None:
     file, _ = find_settings("text-default")
     given = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -29,7 +31,7 @@ class TorchNetwork:
         if device == "cuda" and not has_cuda:
             raise UsageError("PyTorch finds no CUDA device here; use --device cpu")
         self.device = "cuda" if has_cuda and device != "cpu" else "cpu"
-        torch.set_num_threads(threads)
+        self._threads = threads
         # TF32 would round products to 10 bits, so that scores would depend on the machine.
         torch.backends.cudnn.allow_tf32 = False
         checkpoint = load_checkpoint(path)
@@ -48,13 +50,29 @@ class TorchNetwork:
 
     def run(self, photos: Float32) -> Outputs:
         """Embed photos, (B, 3, H, W) float32."""
-        with torch.inference_mode():
+        with threads_of_call(self._threads), torch.inference_mode():
             maps = self._network.maps(torch.from_numpy(photos).to(self.device))
             embedding = self._network.embed_maps(maps).cpu().numpy()
             return Outputs(embedding, maps.mean(dim=1).cpu().numpy() if self.has_attention else None)
 
     def maps(self, photos: Float32) -> Float32:
         """Last feature map of photos, (B, C, h, w) float32."""
-        with torch.inference_mode():
+        with threads_of_call(self._threads), torch.inference_mode():
             maps: Float32 = self._network.maps(torch.from_numpy(photos).to(self.device)).cpu().numpy()
             return maps
+
+
+@contextmanager
+def threads_of_call(count: int) -> Iterator[None]:
+    """Compute by a number of threads, and leave the process with the number that it had.
+
+    What else uses PyTorch in this process keeps its own, such as a training run, whose sums depend on it.
+    """
+    before = torch.get_num_threads()
+    if count != before:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        if count != before:
+            torch.set_num_threads(before)

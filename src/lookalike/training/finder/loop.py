@@ -36,6 +36,7 @@ from lookalike.training.finder.settings import FinderSettings, FinderStageSettin
 from lookalike.training.losses.learner import part_of
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.criterion import Criterion
+from lookalike.training.run.deterministic import deterministic_sums
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.run_lengths import changed_lengths
@@ -78,7 +79,7 @@ def train_finder(
     with run_folder(settings, settings.name, resume=resume, out=out) as folder:
         interruption = Interruption()
         run = FinderRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
-        with interruption:
+        with interruption, deterministic_sums("cpu"):
             run.all_stages(progress, interruption)
         return Trained(folder.best, list(run.skipped.values()), run.best if run.best >= 0 else None)
 

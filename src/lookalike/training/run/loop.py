@@ -26,6 +26,7 @@ from lookalike.training.losses.learner import BACKBONE
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.batches import Batches
 from lookalike.training.run.beginning import begin_data, make_learner, start_lines
+from lookalike.training.run.deterministic import deterministic_sums
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.mining import told
 from lookalike.training.run.optimiser_step import OptimiserStepper, ShardOfBatch
@@ -89,7 +90,7 @@ def train(
             report=report,
         )
         try:
-            with interruption:
+            with interruption, deterministic_sums(accelerator.device.type):
                 run.all_stages(progress)
         finally:
             run.close()

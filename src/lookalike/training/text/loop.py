@@ -22,6 +22,7 @@ from lookalike.text.lexicon import lexicon
 from lookalike.training.data.data_record import record_or_compare
 from lookalike.training.outcome import Stopped, Trained
 from lookalike.training.run.criterion import Criterion
+from lookalike.training.run.deterministic import deterministic_sums
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.run_folder import RunFolder, run_folder
 from lookalike.training.run.run_lengths import changed_lengths
@@ -69,7 +70,7 @@ def train_text_encoder(
     with run_folder(settings, settings.name, resume=resume, out=out) as folder:
         interruption = Interruption()
         run = TextRun(settings, base=config.parent if base is None else base, folder=folder, report=report)
-        with interruption:
+        with interruption, deterministic_sums("cpu"):
             run.all_steps(progress, interruption)
         return Trained(folder.best, [], run.best if run.best >= 0 else None)
 
