@@ -292,25 +292,6 @@ class TestReducedScale:
         assert image.size == size
         assert_corners(image, within=6)
 
-    @pytest.mark.parametrize(
-        ("at_least", "size"),
-        [((150, 200), (150, 200)), ((151, 200), (300, 400)), ((150, 201), (300, 400)), ((200, 150), (300, 400))],
-    )
-    @pytest.mark.parametrize("orientation", [1, 6])
-    def test_width_and_height_are_those_of_the_upright_photo(
-        self, at_least: tuple[int, int], size: tuple[int, int], orientation: int
-    ) -> None:
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        stored = (300, 400) if orientation == 1 else (400, 300)
-        assert open_image(encoded(Image.new("RGB", stored, RED), "JPEG", exif=exif), at_least=at_least).size == size
-
-    def test_width_and_height_of_a_box(self) -> None:
-        data = encoded(Image.new("RGB", (1200, 1600), RED), "JPEG")
-        half = open_image(data, box=Box(0, 0, 300, 400), at_least=(150, 200))
-        whole = open_image(data, box=Box(0, 0, 300, 399), at_least=(150, 200))
-        assert (half.size, whole.size) == ((150, 200), (300, 399))
-
     @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 400))
     @settings(max_examples=60, deadline=None)
     def test_never_below_what_was_asked_for(self, width: int, height: int, at_least: int) -> None:

@@ -29,7 +29,7 @@ class MeanColor:
 
     spaces = (Space("deep", 3, "mean@1"),)
     fingerprint = "mean@1"
-    wanted_size = 4, 4
+    wanted_size = 4
     parallel_calls = 1
     labels: Mapping[str, Sequence[str]] = {}
     calibration = None

@@ -53,17 +53,3 @@ def test_photos_are_normalised_channel_by_channel() -> None:
         expected = (values - [0.1, 0.2, 0.3]) / [0.5, 1.0, 2.0]
         np.testing.assert_allclose(row.transpose(1, 2, 0), expected, atol=1e-6)
         np.testing.assert_array_equal(preprocessing(photo), row)
-
-
-@pytest.mark.parametrize(
-    ("preprocessing", "wanted"),
-    [
-        (Preprocessing(192, 144), (144, 192)),
-        (Preprocessing(192, 144, fit="pad"), (192, 192)),
-        (Preprocessing(224, 224, fit="crop", short_side=256), (256, 256)),
-    ],
-)
-def test_photos_are_decoded_at_the_least_size_that_needs_no_enlarging(
-    preprocessing: Preprocessing, wanted: tuple[int, int]
-) -> None:
-    assert preprocessing.wanted_size == wanted

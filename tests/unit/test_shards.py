@@ -200,7 +200,7 @@ def test_a_cluster_with_nothing_to_divide_is_refused() -> None:
 
 def test_the_batch_goes_by_the_memory() -> None:
     class Asking:
-        wanted_size = 224, 224
+        wanted_size = 224
 
     photo = 3 * 4 * 224 * 224 * PER_INPUT
     sizes = [batch_for(Asking(), memory=4 * photo * fits, gpu=False) for fits in (0, 1, 7, 1000)]  # type: ignore[arg-type]

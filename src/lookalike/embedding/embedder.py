@@ -61,12 +61,9 @@ class PhotoEmbedder:
         return "+".join(network.identity.model_id for network in self._networks.values())
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Smallest width and height, in pixels, that upright photos need when decoded."""
-        widths, heights = zip(
-            *(network.identity.preprocessing.wanted_size for network in self._networks.values()), strict=True
-        )
-        return max(widths), max(heights)
+    def wanted_size(self) -> int:
+        """Smallest side, in pixels, that photos need when decoded."""
+        return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
 
     @property
     def concurrent(self) -> bool:

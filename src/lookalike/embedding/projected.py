@@ -36,8 +36,8 @@ class ProjectedEmbedder:
         return self._embedder.fingerprint
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Smallest width and height, in pixels, that upright photos need when decoded."""
+    def wanted_size(self) -> int:
+        """Smallest side, in pixels, that photos need when decoded."""
         return self._embedder.wanted_size
 
     @property

@@ -79,8 +79,8 @@ class Embedder(Protocol):
         ...
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Smallest width and height, in pixels, that upright photos need when decoded."""
+    def wanted_size(self) -> int:
+        """Smallest side, in pixels, that photos need when decoded."""
         ...
 
     @property

@@ -35,7 +35,7 @@ MOST_SCANNED: Final = 2 * 10**9
 def open_image(
     source: Source,
     *,
-    at_least: int | tuple[int, int] | None = None,
+    at_least: int | None = None,
     box: Box | None = None,
     limits: Limits = DEFAULT_LIMITS,
     name: str | None = None,
@@ -44,9 +44,8 @@ def open_image(
 
     Args:
         source: Photo.
-        at_least: Sides in pixels that the result may be reduced to, but not below: one of both, or width and height of
-            the upright result. A large JPEG or JPEG 2000 is then decoded at 1/2, 1/4 or 1/8 of its size, which is
-            several times faster. None decodes at full size.
+        at_least: Sides in pixels that the result may be reduced to, but not below; a large JPEG or JPEG 2000 is then
+            decoded at 1/2, 1/4 or 1/8 of its size, which is several times faster. None decodes at full size.
         box: Part to return, in pixels of the upright photo at full size; clipped to the photo.
         limits: Limits checked before decoding.
         name: Name of the photo in errors; by default its path or URL.
@@ -75,7 +74,7 @@ def open_with_size(
 
 
 def _open(
-    source: Source, *, at_least: int | tuple[int, int] | None, box: Box | None, limits: Limits, name: str | None
+    source: Source, *, at_least: int | None, box: Box | None, limits: Limits, name: str | None
 ) -> tuple[Image.Image, tuple[int, int]]:
     """Open a photo; returns also its full size, upright."""
     if box is not None and not isinstance(box, Box):
@@ -106,7 +105,7 @@ def _open(
 
 
 def _opened(
-    data: bytes, at_least: int | tuple[int, int] | None, box: Box | None, limits: Limits, name: str
+    data: bytes, at_least: int | None, box: Box | None, limits: Limits, name: str
 ) -> tuple[ImageFile, tuple[int, int]]:
     """Open a file and check its size. Returns it with its full size, since it may be set to a reduced scale."""
     with no_warnings():
@@ -167,14 +166,15 @@ def _told_as_photo_error(name: str) -> Iterator[None]:
         raise PhotoError(name, "the file is cut short" if cut else "the file is damaged") from error
 
 
-def _reduce(file: ImageFile, data: bytes, *, at_least: int | tuple[int, int], box: Box | None, name: str) -> None:
+def _reduce(file: ImageFile, data: bytes, *, at_least: int, box: Box | None, name: str) -> None:
     """Set a file to the smallest scale at which the photo, or the box in it, keeps `at_least` pixels a side."""
     width, height = file.size
-    least = (at_least, at_least) if isinstance(at_least, int) else at_least
-    upright = upright_size(file.size, orientation(file))
-    left, top, right, bottom = (0, 0, *upright) if box is None else _clipped(box, upright, name)
+    side: float = min(width, height)
+    if box is not None:
+        left, top, right, bottom = _clipped(box, upright_size(file.size, orientation(file)), name)
+        side = min(right - left, bottom - top)
     for times in (3, 2, 1):
-        if (right - left) // 2**times >= max(least[0], 1) and (bottom - top) // 2**times >= max(least[1], 1):
+        if side // 2**times >= max(at_least, 1):
             if file.format == "JPEG2000":
                 file.reduce = halvings(file.size, times, levels(data))  # type: ignore[method-assign,assignment]
             else:

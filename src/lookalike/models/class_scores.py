@@ -45,8 +45,8 @@ class Classifier:
         return self._checkpoint.trained_on
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Smallest width and height in pixels that photos may be decoded at."""
+    def wanted_size(self) -> int:
+        """Smallest side in pixels that photos may be decoded at."""
         return self._checkpoint.preprocessing.wanted_size
 
     @torch.no_grad()

@@ -51,12 +51,9 @@ class Preprocessing:
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Smallest width and height in pixels that photos may be decoded at."""
-        if self.fit == "stretch":
-            return self.width, self.height
-        side = max(self.height, self.width, self.short_side)
-        return side, side
+    def wanted_size(self) -> int:
+        """Smallest side in pixels that photos may be decoded at."""
+        return max(self.height, self.width, self.short_side)
 
     @property
     def _filter(self) -> Image.Resampling:

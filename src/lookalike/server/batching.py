@@ -73,8 +73,8 @@ class BatchingEmbedder:
         return self._embedder.fingerprint
 
     @property
-    def wanted_size(self) -> tuple[int, int]:
-        """Least width and height of decoded photos, in pixels."""
+    def wanted_size(self) -> int:
+        """Least side of decoded photos, in pixels."""
         return self._embedder.wanted_size
 
     @property

@@ -175,7 +175,7 @@ def seconds_for_one(embedder: Embedder) -> float:
 
     Unlike the time that passes, it hardly depends on what else the machine does while the server starts.
     """
-    prepared = embedder.prepare(Image.new("RGB", embedder.wanted_size, "grey"))
+    prepared = embedder.prepare(Image.new("RGB", (embedder.wanted_size, embedder.wanted_size), "grey"))
     taken = []
     for _ in range(TRIALS):
         started = thread_time()

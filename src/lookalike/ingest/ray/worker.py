@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lookalike.embedding.batch_embedding import BATCH, embed_photos
 from lookalike.embedding.embedder import PhotoEmbedder
-from lookalike.embedding.model_loading import open_network, parallel_threads
+from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.projected import ProjectedEmbedder
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, MismatchError
@@ -178,9 +178,9 @@ class ShardWorker:
                     path.write_bytes(ray.get(reference))
                     place = str(path)
                 places.append(place)
-            threads = parallel_threads(places, task.runtime) or task.processors
             networks = [
-                open_network(place, runtime=task.runtime, device=task.device, threads=threads) for place in places
+                open_network(place, runtime=task.runtime, device=task.device, threads=task.processors)
+                for place in places
             ]
         embedder = PhotoEmbedder(*networks)
         projected = ProjectedEmbedder(embedder, task.projections) if task.projections else embedder
@@ -239,7 +239,6 @@ def batch_for(embedder: Embedder, *, memory: int, gpu: bool) -> int:
         memory: Memory of the worker, bytes; a quarter of it may be used.
         gpu: Whether the network runs on a GPU; its memory counts then.
     """
-    width, height = embedder.wanted_size
-    photo = 3 * 4 * width * height * PER_INPUT
+    photo = 3 * 4 * embedder.wanted_size**2 * PER_INPUT
     fits = (GPU_BYTES if gpu else memory // 4) // photo
     return max(1, min(ON_GPU if gpu else BATCH, fits))

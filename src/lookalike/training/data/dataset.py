@@ -275,7 +275,7 @@ class TrainingPhotos(Dataset[tuple[Tensor, int, int]]):
         assert self.augmentation and self.preprocessing
         place, seed, role = View(*view)
         item = self.items[place]
-        wanted = max(*self.preprocessing.wanted_size, self.augmentation.settings.short_side)
+        wanted = max(self.preprocessing.wanted_size, self.augmentation.settings.short_side)
         random = np.random.default_rng(seed)
         box = self.augmentation.varied_box(item.box, random=random) if item.box else None
         photo = open_image(item, at_least=wanted, box=box)

@@ -87,7 +87,7 @@ def measure(
     splits: Sequence[DevSplit],
     *,
     changes: Mapping[str, Augmentation],
-    at_least: tuple[int, int],
+    at_least: int,
     skip: SkipItem = lambda item, reason: None,
 ) -> DevMeasure:
     """Measure a network on the dev splits.
@@ -100,7 +100,7 @@ def measure(
         describe: Model to measure.
         splits: Dev splits, with what is measured on them.
         changes: Augmentations by name.
-        at_least: Smallest width and height in pixels that photos may be decoded at.
+        at_least: Smallest side in pixels that photos may be decoded at.
         skip: Called for each unreadable photo.
 
     Raises:
@@ -177,7 +177,7 @@ def _classified(dev: DevSplit, photos: _Photos) -> Iterator[MetricValues]:
 
 
 def _changed_rate(
-    describe: Describe, dev: DevSplit, photos: _Photos, change: Augmentation, *, at_least: tuple[int, int]
+    describe: Describe, dev: DevSplit, photos: _Photos, change: Augmentation, *, at_least: int
 ) -> float | None:
     """Hit rate@1 of augmented photos for their originals; None if no photo can be augmented."""
     places = np.flatnonzero(~photos.absent)
@@ -198,7 +198,7 @@ def _nearest(queries: Float32, rows: Float32) -> Int64:
     return np.concatenate([(queries[start : start + each] @ rows.T).argmax(axis=1) for start in starts])
 
 
-def _described(describe: Describe, items: Sequence[Item], *, at_least: tuple[int, int], skip: SkipItem) -> _Photos:
+def _described(describe: Describe, items: Sequence[Item], *, at_least: int, skip: SkipItem) -> _Photos:
     """Describe the photos of a split, as `lookalike evaluate` reads them."""
     places: list[int] = []
     contents: dict[str, str] = {}
@@ -218,7 +218,7 @@ def _described(describe: Describe, items: Sequence[Item], *, at_least: tuple[int
 
 
 def _readable(
-    items: Sequence[Item], *, at_least: tuple[int, int], places: list[int], contents: dict[str, str], skip: SkipItem
+    items: Sequence[Item], *, at_least: int, places: list[int], contents: dict[str, str], skip: SkipItem
 ) -> Iterator[Image.Image]:
     """Yield the readable photos; append their places, and note the SHA-256 of their bytes by the item's id."""
     for place, item in enumerate(items):
@@ -234,7 +234,7 @@ def _readable(
 
 
 def changed_photos(
-    items: Sequence[Item], change: Augmentation, *, at_least: tuple[int, int], found: list[int]
+    items: Sequence[Item], change: Augmentation, *, at_least: int, found: list[int]
 ) -> Iterator[Image.Image]:
     """Yield augmented photos, deterministically, and append the places of those that could be augmented to `found`."""
     for place, item in enumerate(items):
