@@ -182,6 +182,9 @@ def test_evaluations_tell_their_data_and_the_training_data(tmp_path: Path, capsy
             known[data] = lookalike.evaluate(root, gallery=tmp_path / "gallery", report=folder).to_json()
         assert (known[data]["data"], known[data]["trained_on"]) == (data, ["cub"])
         assert known[data]["whole"] is False, "the published benchmark is larger"
+        assert known[data]["usual_boxes"] is True
+    assert lookalike.evaluate(tmp_path / "cub", model=model, boxes=True).usual_boxes is False
+    assert lookalike.evaluate(tmp_path / "cub", model=model, protocol="product").usual_boxes is None
     capsys.readouterr()
     given = [f"--table=tiny={tmp_path / f'report-{data}'}" for data in known]
     assert main(["evaluate", *given, "--cross-domain", "--json"]) == 0

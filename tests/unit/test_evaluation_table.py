@@ -28,7 +28,9 @@ Capture = pytest.CaptureFixture[str]
 METRICS = ("hit_rate@1", "hit_rate@10", "hit_rate@20", "hit_rate@30", "map")
 
 
-def report(folder: Path, values: list[float], *, model: str, protocol: str = "inshop", queries: str = "ab") -> Path:
+def report(
+    folder: Path, values: list[float], *, model: str, protocol: str = "inshop", queries: str = "ab", **more: Any
+) -> Path:
     """A report folder with these figures."""
     folder.mkdir()
     metrics = {
@@ -36,7 +38,7 @@ def report(folder: Path, values: list[float], *, model: str, protocol: str = "in
         for name, value in zip(METRICS, values, strict=True)
     }
     summary = {"protocol": protocol, "model": model, "queries": len(queries), "gallery": 9, "metrics": metrics}
-    (folder / "report.json").write_text(json.dumps(summary), encoding="utf-8")
+    (folder / "report.json").write_text(json.dumps(summary | more), encoding="utf-8")
     rows = [",".join(["query", *METRICS]), *(",".join([query, *map(str, values)]) for query in queries)]
     (folder / "queries.csv").write_text("\n".join(rows), encoding="utf-8")
     return folder
@@ -76,7 +78,8 @@ def test_markdown_is_that_of_papers(reports: dict[str, list[Path]]) -> None:
         "| 30.0 (28.0 to 32.0) |"
     )
     assert "| Proxy-Anchor (Inception-BN, 512) [7] | | 91.9 | 98.1 | 98.7 | 99.0 | - |" in lines
-    assert "Published figures, of 14,218 queries and a gallery of 12,612 and not of these 2 and 9:" in lines
+    theirs = "Published figures, of 14,218 queries and a gallery of 12,612 and not of these 2 and 9, "
+    assert any(line.startswith(theirs) for line in lines)
     source = next(line for line in lines if line.startswith("7. "))
     assert "Proxy Anchor Loss for Deep Metric Learning (2020); README" in source and "https://" in source
 
@@ -89,15 +92,63 @@ def test_published_figures_are_told_from_those_of_a_part(tmp_path: Path) -> None
         table = lookalike.tabulate_evaluations({"m": folder}, published=file)
         assert table.to_json()["whole"] is False
         theirs = "14,218 queries and a gallery of 12,612" if protocol == "inshop" else "the whole benchmark"
-        words = f"of {theirs} and not of these 2 and 9"
+        cropped = "with photos cropped as in the papers, which not all of these are known to be"
+        words = f"of {theirs} and not of these 2 and 9, {cropped}"
         assert f"Published figures, {words}:" in table.to_markdown()
         assert f"% Published figures, {words}:" in table.to_latex()
         rows = [row for row in csv.DictReader(io.StringIO(table.to_csv())) if row["paper"]]
         assert rows and all(row["note"].endswith(words) for row in rows)
         summary = json.loads((folder / "report.json").read_text())
-        (folder / "report.json").write_text(json.dumps(summary | {"whole": True}))
+        comparable = {"whole": True, "usual_boxes": True, "search": {}}
+        (folder / "report.json").write_text(json.dumps(summary | comparable))
         whole = lookalike.tabulate_evaluations({"m": folder}, published=file)
-        assert "not of these" not in whole.to_markdown() + whole.to_latex() + whole.to_csv()
+        assert "Published figures:" in whole.to_markdown() and "% Published figures:" in whole.to_latex()
+        assert "not of these" not in whole.to_csv() and "papers, which" not in whole.to_csv()
+        for other, said in (
+            ({"search": {"index": "auto", "k": 10}}, "by exact rankings and not by searches as served"),
+            ({"usual_boxes": False, "boxes": 0.2}, cropped),
+        ):
+            (folder / "report.json").write_text(json.dumps(summary | comparable | other))
+            told = lookalike.tabulate_evaluations({"m": folder}, published=file)
+            assert f"Published figures, {said}:" in told.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"search": {"index": "auto", "k": 10, "rerank": 100}}, "search none, and .* index auto, k 10, rerank 100;"),
+        ({"weights": {"deep": 1.0, "color": 0.1}}, "weights deep 1.0, and .* deep 1.0, color 0.1;"),
+        ({"boxes": 0.2}, "boxes True, and .* with 0.2;"),
+        ({"finder": "finder@1", "boxes": "found"}, "boxes True, and .* with found;"),
+        ({"photos": "img_highres"}, "photos img, and .* with img_highres;"),
+    ],
+)
+def test_seeds_measured_in_other_ways_are_no_row(tmp_path: Path, other: dict[str, Any], words: str) -> None:
+    known = {"search": {}, "weights": {"deep": 1.0}, "boxes": True, "finder": None, "photos": "img"}
+    one = report(tmp_path / "one", [0.5] * 5, model="m@1", **known)
+    two = report(tmp_path / "two", [0.5] * 5, model="m@2", **known | other)
+    with pytest.raises(MismatchError, match=f"m: .*one is measured with {words} measure all seeds of a method in one"):
+        lookalike.tabulate_evaluations({"m": [one, two]})
+    assert len(lookalike.tabulate_evaluations({"m": one, "n": two}).rows) == 2, "as two methods"
+    as_much = report(tmp_path / "scaled", [0.5] * 5, model="m@3", **known | {"weights": {"deep": 2.0, "color": 0.0}})
+    assert len(lookalike.tabulate_evaluations({"m": [one, as_much]}).rows) == 1, "the same ranking"
+
+
+def test_intervals_stay_within_the_range_of_metrics(tmp_path: Path) -> None:
+    seeds = [report(tmp_path / str(seed), [0.95 + 0.05 * seed] * 5, model=f"m@{seed}") for seed in range(2)]
+    table = lookalike.tabulate_evaluations({"m": seeds}, figures=["map"])
+    assert stats.t.interval(0.95, 1, loc=0.975, scale=0.025)[1] == pytest.approx(1.2927, abs=1e-4)
+    assert table.rows[0].cells["map"].interval == pytest.approx((0.6573, 1.0), abs=1e-4)
+    assert "97.5 ± 3.5 (65.7 to 100.0)" in table.to_markdown()
+
+
+def test_intervals_of_one_table_are_over_one_thing(tmp_path: Path) -> None:
+    one = report(tmp_path / "one", [0.5] * 5, model="m@1", resample="product")
+    two = report(tmp_path / "two", [0.5] * 5, model="m@2", resample="query")
+    assert "over products (bootstrap) for one report" in lookalike.tabulate_evaluations({"m": one}).to_markdown()
+    assert "over queries (bootstrap) for one report" in lookalike.tabulate_evaluations({"m": [one, two]}).to_latex()
+    with pytest.raises(MismatchError, match=r"have intervals of another --resample; measure both with the same"):
+        lookalike.tabulate_evaluations({"m": one, "n": two})
 
 
 def test_a_benchmark_is_whole_with_its_published_totals() -> None:

@@ -25,7 +25,7 @@ from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
 from lookalike.evaluation.vectors import absent_photos, from_gallery, from_models, trained_on
-from lookalike.evaluation.whole_benchmark import is_whole
+from lookalike.evaluation.whole_benchmark import crops_as_published, is_whole
 from lookalike.evaluation.word_evaluation import measure_in_words
 from lookalike.evaluation.word_search import open_text_encoder
 from lookalike.types import JSON, PhotoChoice, several
@@ -53,6 +53,7 @@ class Evaluation:
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other sources.
         data: Name of the catalogue: of a published benchmark, or of the file or folder.
         whole: Whether a published benchmark is measured with all its queries and its whole gallery; None for others.
+        usual_boxes: Whether its photos are cropped as in its papers; None for others.
         trained_on: Names of the catalogues that the models were trained on; None if they do not tell.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
@@ -69,6 +70,7 @@ class Evaluation:
     photos: str = ""
     data: str = ""
     whole: bool | None = None
+    usual_boxes: bool | None = None
     trained_on: Sequence[str] | None = None
     retrieval: RetrievalResult | None = field(default=None, repr=False)
     embedded: EmbeddedItems | None = field(default=None, repr=False)
@@ -88,6 +90,7 @@ class Evaluation:
             "photos": self.photos,
             "data": self.data,
             "whole": self.whole,
+            "usual_boxes": self.usual_boxes,
             "trained_on": None if self.trained_on is None else list(self.trained_on),
             "search": dict(self.search),
             "absent": len(self.skipped),
@@ -335,7 +338,8 @@ def evaluate(
         finder=None if boxed is None else boxed.finder,
         photos=seen.photos,
         data=seen.data,
-        whole=whole and where is None and not found.skipped,
+        whole=whole and where is None and not (apart or unknown or found.skipped),
+        usual_boxes=None if whole is None else crops_as_published(catalogue, boxes),
         search=options,
     )
     if report is not None:

@@ -1,10 +1,12 @@
-"""Whether an evaluation is of all queries and the whole gallery of a published benchmark."""
+"""Whether an evaluation is of all queries and the whole gallery of a published benchmark, cropped as in its papers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from lookalike.catalogue.benchmark import Benchmark
+from lookalike.catalogue.protocol import Catalogue
+from lookalike.evaluation.found_boxes import FOUND
 from lookalike.evaluation.protocol import Protocol
 from lookalike.types import Item
 
@@ -34,6 +36,16 @@ def is_whole(items: Iterable[Item], benchmark: Benchmark | None, protocol: Proto
     }
     wanted = wanted or {name: number for name, number in benchmark.published.items() if name in EVERYTHING}
     return all(found.get(name, 0) == number for name, number in wanted.items())
+
+
+def crops_as_published(catalogue: Catalogue, boxes: bool | float | str | None) -> bool:
+    """Whether the photos of a benchmark are cropped as in its papers.
+
+    Args:
+        catalogue: Catalogue as it was opened.
+        boxes: `boxes` of the evaluation.
+    """
+    return boxes != FOUND and catalogue.benchmark is not None and catalogue.boxes is catalogue.benchmark.boxes
 
 
 def measured_splits(benchmark: Benchmark, protocol: Protocol) -> set[str]:

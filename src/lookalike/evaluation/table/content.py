@@ -25,7 +25,7 @@ class Cell:
     Attributes:
         mean: Mean over the seeds; the figure itself for one report.
         deviation: Sample standard deviation over the seeds; None for one report.
-        interval: 95 % interval: of the mean over seeds by Student's t, or over queries by the bootstrap for one report.
+        interval: 95 % interval within [0, 1]: of the mean over seeds by Student's t, or by the bootstrap for one report.
     """
 
     mean: float
@@ -60,6 +60,9 @@ class TableContent:
         rows: Methods, in the order that was given.
         published: Published results of the protocol.
         whole: Whether all evaluations are of the whole published benchmark.
+        exact: Whether all are exact rankings of the whole gallery.
+        usual_boxes: Whether in all of them the photos are cropped as in the papers of the benchmark.
+        resample: What the intervals of single reports are over: `query` or `product`.
     """
 
     protocol: str
@@ -69,15 +72,26 @@ class TableContent:
     rows: Sequence[Row]
     published: Sequence[PublishedResult]
     whole: bool
+    exact: bool
+    usual_boxes: bool
+    resample: str
 
     @property
     def published_queries(self) -> str:
-        """Words that tell published figures from those of other queries or galleries; empty for the whole benchmark."""
-        if self.whole:
-            return ""
-        queries, gallery = SIZES.get(self.protocol, (None, None))
-        theirs = "the whole benchmark" if queries is None else f"{queries:,} queries and a gallery of {gallery:,}"
-        return f", of {theirs} and not of these {self.queries:,} and {self.gallery:,}"
+        """Words that tell published figures from those of other queries, searches or boxes; empty if all are the same."""
+        words = ""
+        if not self.whole:
+            sizes = SIZES.get(self.protocol)
+            if sizes is None or sizes == (self.queries, self.gallery):
+                theirs = "the whole benchmark"
+            else:
+                theirs = f"{sizes[0]:,} queries and a gallery of {sizes[1]:,}"
+            words += f", of {theirs} and not of these {self.queries:,} and {self.gallery:,}"
+        if not self.exact:
+            words += ", by exact rankings and not by searches as served"
+        if not self.usual_boxes:
+            words += ", with photos cropped as in the papers, which not all of these are known to be"
+        return words
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON of `lookalike evaluate --table --json`."""
@@ -97,6 +111,9 @@ class TableContent:
             "queries": self.queries,
             "gallery": self.gallery,
             "whole": self.whole,
+            "exact": self.exact,
+            "usual_boxes": self.usual_boxes,
+            "resample": self.resample,
             "metrics": list(self.metrics),
             "rows": rows,
             "published": [asdict(one) for one in self.published],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from lookalike.evaluation.comparison import ReportedEvaluation, check_comparable
 from lookalike.evaluation.table import cross_domain_formats as formats
 from lookalike.evaluation.table.content import Row
 from lookalike.evaluation.table.cross_domain_content import CrossDomainContent, DataSet, DomainRow
-from lookalike.evaluation.table.table import Reports, chosen_metrics, common_metrics, read_reports, row_of
+from lookalike.evaluation.table.table import Reports, chosen_metrics, common_metrics, read_reports, resample_of, row_of
 
 USUAL = "hit_rate@1"
 """Metric of the columns, where all reports have it."""
@@ -64,7 +65,9 @@ def tabulate_cross_domain(reports: Reports, *, figures: Sequence[str] = ()) -> C
         for key, one in sets.items()
     ]
     rows = [_row(method, several, metrics, labels) for method, several in read.items()]
-    return CrossDomainTable(data=data, metrics=metrics, rows=rows)
+    seeds = Counter((method, _key(one)) for method, several in read.items() for one in several)
+    alone = (one for method, several in read.items() for one in several if seeds[method, _key(one)] == 1)
+    return CrossDomainTable(data=data, metrics=metrics, rows=rows, resample=resample_of(alone))
 
 
 def _key(report: ReportedEvaluation) -> tuple[str, str]:
@@ -88,7 +91,7 @@ def _row(
     """Figures of a method on each data set.
 
     Raises:
-        MismatchError: Its models or their training data differ.
+        MismatchError: Its models or their training data differ, or how they were measured on a data set.
         UsageError: Two reports of a data set are of one model.
     """
     by_set: dict[str, list[ReportedEvaluation]] = {}

@@ -57,11 +57,13 @@ class CrossDomainContent:
         data: Data sets of the columns.
         metrics: Metrics of each.
         rows: Methods, in the order that was given.
+        resample: What the intervals of single reports are over: `query` or `product`.
     """
 
     data: Sequence[DataSet]
     metrics: Sequence[str]
     rows: Sequence[DomainRow]
+    resample: str
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON of `lookalike evaluate --table --cross-domain --json`."""
@@ -83,4 +85,5 @@ class CrossDomainContent:
                     "data": figures,
                 }
             )
-        return {"data": [asdict(one) for one in self.data], "metrics": list(self.metrics), "rows": rows}
+        data: list[JSON] = [asdict(one) for one in self.data]
+        return {"data": data, "metrics": list(self.metrics), "resample": self.resample, "rows": rows}

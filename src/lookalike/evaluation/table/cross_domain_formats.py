@@ -8,7 +8,7 @@ from typing import Final
 
 from lookalike.evaluation.table.content import heading
 from lookalike.evaluation.table.cross_domain_content import CrossDomainContent, DataSet, DomainRow
-from lookalike.evaluation.table.formats import INTERVALS, cell_text, in_latex, in_markdown
+from lookalike.evaluation.table.formats import cell_text, in_latex, in_markdown, intervals_note
 
 MARK: Final = "\N{DAGGER}"
 """Mark of a figure on data of which the model has seen the training split."""
@@ -22,7 +22,7 @@ def markdown(table: CrossDomainContent) -> str:
     """Return the table in Markdown."""
     heads = [in_markdown(head) for head in headings(table)]
     lines = [
-        f"{in_markdown(summary(table))} {MARK} in-domain: trained on data of this name. {INTERVALS}",
+        f"{in_markdown(summary(table))} {MARK} in-domain: trained on data of this name. {intervals_note(table.resample)}",
         "",
         f"| method | trained on | seeds | {' | '.join(heads)} |",
         "|---|---|---:|" + "---|" * len(heads),
@@ -40,7 +40,7 @@ def latex(table: CrossDomainContent) -> str:
     heads = [in_latex(head) for head in headings(table)]
     lines = [
         f"% {summary(table)}",
-        f"% A dagger is in-domain: trained on data of this name. {INTERVALS}",
+        f"% A dagger is in-domain: trained on data of this name. {intervals_note(table.resample)}",
         rf"\begin{{tabular}}{{llr{'l' * len(heads)}}}",
         r"\toprule",
         rf"method & trained on & seeds & {' & '.join(heads)} \\",

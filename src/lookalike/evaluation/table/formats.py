@@ -22,17 +22,26 @@ LATEX: Final = {
 }
 """Characters with a meaning in LaTeX, and what prints them."""
 
-INTERVALS: Final = (
-    "Figures in %. 95 % intervals: over queries (bootstrap) for one report; over seeds (Student's t) for several, "
-    "whose standard deviation follows the mean."
-)
+
+
+def intervals_note(resample: str) -> str:
+    """Words on the intervals of a table.
+
+    Args:
+        resample: What those of single reports are over: `query` or `product`.
+    """
+    over = "products" if resample == "product" else "queries"
+    return (
+        f"Figures in %. 95 % intervals: over {over} (bootstrap) for one report; over seeds (Student's t) for several, "
+        "whose standard deviation follows the mean."
+    )
 
 
 def markdown(table: TableContent) -> str:
     """Return the table in Markdown."""
     heads = [heading(name, protocol=table.protocol) for name in table.metrics]
     lines = [
-        f"`{table.protocol}`: {table.queries:,} queries, gallery of {table.gallery:,}. {INTERVALS}",
+        f"`{table.protocol}`: {table.queries:,} queries, gallery of {table.gallery:,}. {intervals_note(table.resample)}",
         "",
         f"| method | seeds | {' | '.join(heads)} |",
         "|---|---:|" + "---|" * len(heads),
@@ -54,7 +63,7 @@ def latex(table: TableContent) -> str:
     heads = [heading(name, protocol=table.protocol) for name in table.metrics]
     lines = [
         f"% {table.protocol}: {table.queries:,} queries, gallery of {table.gallery:,}.",
-        f"% {INTERVALS}",
+        f"% {intervals_note(table.resample)}",
         rf"\begin{{tabular}}{{lr{'l' * len(heads)}}}",
         r"\toprule",
         rf"method & seeds & {' & '.join(map(in_latex, heads))} \\",

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
 
-from lookalike.errors import UnknownNameError, UsageError
+from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.evaluation.comparison import ReportedEvaluation, check_comparable, read_report
 from lookalike.evaluation.intervals import CONFIDENCE
+from lookalike.evaluation.metric_values import said
 from lookalike.evaluation.table import formats
 from lookalike.evaluation.table.content import Cell, Row, TableContent
 from lookalike.evaluation.table.published import read_published
@@ -30,6 +31,9 @@ MOST_COLUMNS: Final = 6
 """Columns of other protocols: the first metrics of the reports."""
 
 MOST_REPORTS: Final = 1000
+
+MEASURED_WITH: Final = ("search", "weights", "boxes", "finder", "photos")
+"""What the seeds of a method have in common, by the names in `report.json`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,8 @@ def tabulate_evaluations(
     Raises:
         UsageError: A folder is no report, two of a method are of one model, or no report is given.
         UnknownNameError: A report lacks a metric.
-        MismatchError: The evaluations differ in protocol, queries or gallery size.
+        MismatchError: The evaluations differ in protocol, queries or gallery size, or the seeds of a method in how they
+            were measured.
         ConfigError: The file of published results is invalid.
     """
     read = read_reports(reports)
@@ -88,6 +93,9 @@ def tabulate_evaluations(
         rows=rows,
         published=[one for one in beside if any(name in one.figures for name in metrics)],
         whole=all(one.summary.get("whole") is True for one in everything),
+        exact=not any(one.summary.get("search") for one in everything),
+        usual_boxes=all(one.summary.get("usual_boxes") is True for one in everything),
+        resample=resample_of(several[0] for several in read.values() if len(several) == 1),
     )
 
 
@@ -133,16 +141,34 @@ def chosen_metrics(wanted: Sequence[str], common: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(wanted))
 
 
+def resample_of(reports: Iterable[ReportedEvaluation]) -> str:
+    """What the intervals of single reports are over: `query` or `product`.
+
+    Raises:
+        MismatchError: They differ.
+    """
+    by_kind = {one.summary.get("resample", "query"): one for one in reports}
+    if len(by_kind) > 1:
+        one, other = by_kind.values()
+        raise MismatchError(
+            f"{one.folder} and {other.folder} have intervals of another --resample; measure both with the same"
+        )
+    return next(iter(by_kind), "query")
+
+
 def row_of(method: str, reports: Sequence[ReportedEvaluation], metrics: Sequence[str]) -> Row:
     """Figures of a method, over its seeds.
 
     Raises:
         UsageError: Two reports are of one model.
+        MismatchError: They were measured by other searches, weights, boxes or photos.
     """
     models = [str(one.summary["model"]) for one in reports]
     if len({*models}) < len(models):
         twice = next(model for model in models if models.count(model) > 1)
         raise UsageError(f"{method}: two of its reports are of the same model, {twice}, and not of two seeds")
+    for one in reports[1:]:
+        _check_alike(method, reports[0], one)
     return Row(method, models, {name: _cell([one.summary["metrics"][name] for one in reports]) for name in metrics})
 
 
@@ -155,4 +181,32 @@ def _cell(figures: Sequence[Mapping[str, object]]) -> Cell:
 
     mean, deviation = float(values.mean()), float(values.std(ddof=1))
     half = float(t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * deviation / len(values) ** 0.5
-    return Cell(mean, deviation, (mean - half, mean + half))
+    return Cell(mean, deviation, (max(0.0, mean - half), min(1.0, mean + half)))
+
+
+def _check_alike(method: str, first: ReportedEvaluation, other: ReportedEvaluation) -> None:
+    """Check that two seeds were measured in one way.
+
+    Raises:
+        MismatchError: They were not.
+    """
+    for option in MEASURED_WITH:
+        one, two = (report.summary.get(option) for report in (first, other))
+        if one != two if option != "weights" else _shares(one) != _shares(two):
+            raise MismatchError(
+                f"{method}: {first.folder} is measured with {option} {_told(one)}, and {other.folder} with "
+                f"{_told(two)}; measure all seeds of a method in one way, or give them other names"
+            )
+
+
+def _shares(weights: Mapping[str, float] | None) -> dict[str, float]:
+    """Parts of the score by space, without spaces of no weight."""
+    total = sum((weights or {}).values()) or 1.0
+    return {name: round(weight / total, 6) for name, weight in (weights or {}).items() if weight}
+
+
+def _told(value: object) -> str:
+    """Return an option of a report in words."""
+    if isinstance(value, Mapping):
+        return said(value) or "none"
+    return "none" if value in (None, "") else str(value)
