@@ -25,7 +25,7 @@ class Cell:
     Attributes:
         mean: Mean over the seeds; the figure itself for one report.
         deviation: Sample standard deviation over the seeds; None for one report.
-        interval: 95 % interval within [0, 1]: of the mean over seeds by Student's t, or by the bootstrap for one report.
+        interval: 95 % interval in [0, 1]: of the mean over seeds by Student's t, or by the bootstrap for one report.
     """
 
     mean: float
@@ -78,7 +78,7 @@ class TableContent:
 
     @property
     def published_queries(self) -> str:
-        """Words that tell published figures from those of other queries, searches or boxes; empty if all are the same."""
+        """Words that tell published figures from those of other queries, searches or boxes; empty if all agree."""
         words = ""
         if not self.whole:
             sizes = SIZES.get(self.protocol)

@@ -21,8 +21,9 @@ UNKNOWN: Final = "unknown"
 def markdown(table: CrossDomainContent) -> str:
     """Return the table in Markdown."""
     heads = [in_markdown(head) for head in headings(table)]
+    note = intervals_note(table.resample)
     lines = [
-        f"{in_markdown(summary(table))} {MARK} in-domain: trained on data of this name. {intervals_note(table.resample)}",
+        f"{in_markdown(summary(table))} {MARK} in-domain: trained on data of this name. {note}",
         "",
         f"| method | trained on | seeds | {' | '.join(heads)} |",
         "|---|---|---:|" + "---|" * len(heads),

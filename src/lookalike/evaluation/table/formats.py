@@ -23,7 +23,6 @@ LATEX: Final = {
 """Characters with a meaning in LaTeX, and what prints them."""
 
 
-
 def intervals_note(resample: str) -> str:
     """Words on the intervals of a table.
 
@@ -40,8 +39,9 @@ def intervals_note(resample: str) -> str:
 def markdown(table: TableContent) -> str:
     """Return the table in Markdown."""
     heads = [heading(name, protocol=table.protocol) for name in table.metrics]
+    note = intervals_note(table.resample)
     lines = [
-        f"`{table.protocol}`: {table.queries:,} queries, gallery of {table.gallery:,}. {intervals_note(table.resample)}",
+        f"`{table.protocol}`: {table.queries:,} queries, gallery of {table.gallery:,}. {note}",
         "",
         f"| method | seeds | {' | '.join(heads)} |",
         "|---|---:|" + "---|" * len(heads),
