@@ -147,11 +147,13 @@ class PhotoChoice:
         boxes: True for the boxes, False for whole photos, a number for boxes with that part of their sides around them.
         photos: Folder of DeepFashion's photos, `img` or `img_highres`; empty for other catalogues.
         data: Name of the catalogue, such as `cub`; empty if it is unknown.
+        earlier: Whether the start of a trained model, or its teacher, saw them, and not its own training.
     """
 
     boxes: bool | float
     photos: str = ""
     data: str = ""
+    earlier: bool = False
 
     @classmethod
     def of(cls, items: Iterable[Item], *, boxes: bool | float, photos: str, data: str) -> PhotoChoice:

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from scipy import stats
@@ -15,7 +15,10 @@ from scipy import stats
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
-from lookalike.models.photo_choices import TRAINED_ON, choices_text
+from lookalike.evaluation.vectors import trained_on
+from lookalike.models.photo_choices import TRAINED_ON, choices_text, read_choices
+from lookalike.training.data.training_data import TrainingData
+from lookalike.training.settings.run_settings import load_settings
 from lookalike.types import PhotoChoice
 from tiny_model import write_tiny_model
 
@@ -199,3 +202,47 @@ def test_evaluations_tell_their_data_and_the_training_data(tmp_path: Path, capsy
     assert gone.figures == pytest.approx({name: one["value"] for name, one in known["sop"]["metrics"].items()})
     write_tiny_model(model, fingerprint="fedcba9876543210", metadata={TRAINED_ON: choices})
     assert lookalike.evaluate(tmp_path / "sop", gallery=tmp_path / "gallery").trained_on is None, "another model"
+
+
+class Model(NamedTuple):
+    trained_on: Sequence[PhotoChoice]
+
+
+def test_what_the_start_and_the_teacher_saw_is_known(tmp_path: Path) -> None:
+    """The checkpoint of a run from others tells their data; a file that tells nothing makes the rest unknown."""
+    root = tmp_path / "sop"
+    assert main(["catalogue", "draw", "sop", "--to", str(root), "--products", "4"]) == 0
+    for name in ("cub", "inshop"):
+        write_tiny_model(tmp_path / f"{name}.onnx", metadata={TRAINED_ON: choices_text([PhotoChoice(True, "", name)])})
+    write_tiny_model(tmp_path / "silent.onnx")
+    run = tmp_path / "run.toml"
+    run.write_text(
+        f'name = "x"\nproducts = 2\nphotos = 1\n[network]\nbackbone = "test_resnet"\ninit = ""\n'
+        f'[[data]]\nsource = "{root}"\n[[loss]]\nname = "ProxyAnchorLoss"\n'
+        "[[stage]]\nepochs = 1\nlearning_rate = 0.1\n",
+        encoding="utf-8",
+    )
+
+    def seen(init: str, teacher: str = "") -> tuple[list[PhotoChoice], tuple[str, ...] | None]:
+        given = (f'network.init="{init}"', *([f'teacher.model="{teacher}"'] if teacher else []))
+        data = TrainingData(load_settings(run, overrides=given), base=tmp_path)
+        return data.seen, trained_on([Model(data.seen)])
+
+    own = PhotoChoice(False, "", "sop")
+    assert seen("") == ([own], ("sop",))
+    assert seen("timm") == ([own], ("sop",)), "published weights by name are no catalogue"
+    assert seen("cub.onnx") == ([own, PhotoChoice(True, "", "cub", earlier=True)], ("sop", "cub"))
+    assert seen("cub.onnx", "inshop.onnx")[1] == ("sop", "cub", "inshop")
+    for start in ("silent.onnx", "default", "gone/weights.safetensors"):
+        assert seen(start) == ([own, PhotoChoice(False, earlier=True)], ("sop", "unknown"))
+    choices, _ = seen("cub.onnx", "silent.onnx")
+    assert list(read_choices(choices_text(choices), file="m")) == choices, "as checkpoints keep them"
+
+
+def test_partly_known_training_marks_what_is_known(tmp_path: Path) -> None:
+    folders = [
+        report(tmp_path / data, 0.5, model="m@1", data=data, trained_on=["cub", "unknown"]) for data in ("cub", "sop")
+    ]
+    table = lookalike.tabulate_cross_domain({"m": folders})
+    assert [table.rows[0].is_in_domain(one) for one in table.data] == [True, None]
+    assert "| m | cub, unknown | 1 | 50.0 (48.0 to 52.0) † | 50.0 (48.0 to 52.0) |" in table.to_markdown()

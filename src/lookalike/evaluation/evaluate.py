@@ -54,7 +54,7 @@ class Evaluation:
         data: Name of the catalogue: of a published benchmark, or of the file or folder.
         whole: Whether a published benchmark is measured with all its queries and its whole gallery; None for others.
         usual_boxes: Whether its photos are cropped as in its papers; None for others.
-        trained_on: Names of the catalogues that the models were trained on; None if they do not tell.
+        trained_on: Names of the catalogues that the models were trained on, `unknown` for some; None if none is known.
         retrieval: Answers of each query; None for class scores and queries in words.
         embedded: Vectors of the items; None for class scores.
         search: Options of the searches, as they are served; empty for exact rankings of the whole gallery.

@@ -44,7 +44,7 @@ class EmbeddedItems:
         contents: SHA-256 of the photo's bytes by the item's id, where known.
         stored_weights: Weights stored in the gallery; None without any.
         notes: Notes for the user on what the vectors were computed from, a line each.
-        trained_on: Names of the catalogues that the models were trained on; None if that is unknown.
+        trained_on: Names of the catalogues that the models were trained on, `unknown` for some; None if none is known.
     """
 
     spaces: tuple[Space, ...]

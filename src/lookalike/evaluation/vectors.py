@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from lookalike.errors import MissingExtraError, ModelError
 from lookalike.evaluation.evaluator import Cluster, EmbeddedItems, computed_embeddings, stored_embeddings
@@ -72,7 +72,7 @@ def from_models(
     here = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data="")
     notes = []
     for identity in (network.identity for network in networks):
-        seen = dict.fromkeys(replace(choice, data="") for choice in identity.trained_on)
+        seen = dict.fromkeys(replace(choice, data="") for choice in identity.trained_on if not choice.earlier)
         if seen and here not in seen:
             notes.append(f"{identity.name} was trained on {', '.join(map(str, seen))}; this is {here}")
     names = trained_on([network.identity for network in networks])
@@ -94,6 +94,10 @@ def absent_photos(items: Sequence[Item], embedded: EmbeddedItems, *, missed: Col
     ]
 
 
+UNKNOWN_DATA: Final = "unknown"
+"""Among names of catalogues: a model was trained on others, too, which are unknown."""
+
+
 class Trained(Protocol):
     """A model that tells what it was trained on."""
 
@@ -104,11 +108,13 @@ class Trained(Protocol):
 
 
 def trained_on(models: Sequence[Trained]) -> tuple[str, ...] | None:
-    """Names of the catalogues that models were trained on; None if one of the models does not tell."""
-    if not models or not all(model.trained_on for model in models):
+    """Names of the catalogues that models were trained on, at the end `unknown` for others; None if none is known."""
+    told = [[choice.data for choice in model.trained_on] or [""] for model in models]
+    names = dict.fromkeys(name for names in told for name in names)
+    known = tuple(name for name in names if name)
+    if not known:
         return None
-    names = dict.fromkeys(choice.data for model in models for choice in model.trained_on)
-    return None if "" in names else tuple(names)
+    return (*known, UNKNOWN_DATA) if "" in names else known
 
 
 def identities_of(gallery: Gallery) -> list[Identity]:

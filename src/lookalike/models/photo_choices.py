@@ -30,11 +30,13 @@ def read_choices(text: str, *, file: str) -> tuple[PhotoChoice, ...]:
         ModelError: It is damaged.
     """
     try:
-        found = [PhotoChoice(one["boxes"], one["photos"], one.get("data", "")) for one in json.loads(text)]
+        found = [
+            PhotoChoice(one["boxes"], one["photos"], one.get("data", ""), one.get("earlier", False))
+            for one in json.loads(text)
+        ]
         texts = [part for one in found for part in (one.photos, one.data)]
-        if all(isinstance(one.boxes, bool | int | float) for one in found) and all(
-            isinstance(part, str) for part in texts
-        ):
+        shown = all(isinstance(one.boxes, bool | int | float) and isinstance(one.earlier, bool) for one in found)
+        if shown and all(isinstance(part, str) for part in texts):
             return tuple(found)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass

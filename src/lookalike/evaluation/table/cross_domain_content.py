@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from lookalike.evaluation.table.content import Cell
+from lookalike.evaluation.vectors import UNKNOWN_DATA
 from lookalike.types import JSON
 
 
@@ -35,7 +36,7 @@ class DomainRow:
     Attributes:
         method: Its name.
         models: Model id of each seed.
-        trained_on: Names of the data sets that it was trained on; None if that is unknown.
+        trained_on: Names of the data sets that it was trained on, `unknown` for some; None if none is known.
         cells: Its figures by metric, by the label of the data set.
     """
 
@@ -46,7 +47,9 @@ class DomainRow:
 
     def is_in_domain(self, data: DataSet) -> bool | None:
         """Whether it was trained on data of this name; None if that is unknown."""
-        return None if self.trained_on is None else data.name in self.trained_on
+        if self.trained_on is None:
+            return None
+        return data.name in self.trained_on or (None if UNKNOWN_DATA in self.trained_on else False)
 
 
 @dataclass(frozen=True, slots=True)

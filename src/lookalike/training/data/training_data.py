@@ -21,6 +21,7 @@ from lookalike.training.data.augmentation import Augmentation
 from lookalike.training.data.batch import UNKNOWN, View
 from lookalike.training.data.data_record import DataRow
 from lookalike.training.data.dataset import TrainingPhotos, label_classes, read_splits, tag_classes, unknown_of
+from lookalike.training.data.earlier_training import earlier_training
 from lookalike.training.data.sampling import check_batch, make_sampler, steps_in_epoch
 from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
 from lookalike.training.data.unreadable import LoadedView
@@ -51,7 +52,7 @@ class TrainingData:
         criterion: What the best checkpoint is chosen by; None if nothing is measured.
         photos: Training photos of all catalogues.
         preprocessing: Preprocessing of the finished network.
-        seen: What of the photos of each catalogue is trained on.
+        seen: What of the photos of each catalogue is trained on, and of those that the start and the teacher have seen.
     """
 
     def __init__(self, settings: TrainingSettings, *, base: Path) -> None:
@@ -67,7 +68,7 @@ class TrainingData:
         self.preprocessing = settings.input.at(settings.input.height, settings.input.width)
         self.backgrounds = {part: self._backgrounds(part) for part in ("train", "dev")}
         classes = {name: values for name, values in self.classes.items() if name in heads}
-        self.seen = [split.seen for split in train]
+        self.seen = [*(split.seen for split in train), *earlier_training(settings, folder=base)]
         self.dev = measured_splits([split["dev"] for split in splits], classes=classes, tags=self.tags)
         self.check_measured()
         check_batch(settings, self.photos)
