@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -29,6 +30,7 @@ from lookalike.server.app import create_app
 from lookalike.server.context import AppContext
 from lookalike.server.photo_fetching import PhotoFetcher, Retry
 from lookalike.server.settings import Settings
+from lookalike.server.siblings import Siblings
 from lookalike.server.startup import open_context
 from raw_server import Answer, RawServer, head, whole
 
@@ -483,3 +485,14 @@ def test_while_another_process_writes_photos_wait(
     if answer.status_code == 503:  # the item could not be looked up while the gallery was locked
         answer = writer.put("/v1/items/a", json={"photo_url": f"{web.address}/1.png"})
     assert done(finished(writer, answer.json()["id"])) == {"added": 1}
+
+
+def test_the_process_that_fetches_is_told_of_a_new_photo(
+    context: AppContext, web: RawServer, writer: TestClient
+) -> None:
+    """Another process of the server may work on the queue."""
+    told: list[str] = []
+    context.siblings = cast(Siblings, SimpleNamespace(tell=told.append))
+    job = writer.put("/v1/items/a", json={"photo_url": f"{web.address}/1.png"}).json()["id"]
+    assert told == ["fetch"]
+    assert done(finished(writer, job)) == {"added": 1}

@@ -168,7 +168,7 @@ def test_a_server_without_head_requests_is_read_as_before(site: Site, shop: look
         assert (report.unchanged, report.embedded, site.counts()[1]) == (COUNT, 0, COUNT)
 
 
-def test_a_server_that_lets_head_requests_wait_is_asked_once(
+def test_a_server_that_lets_head_requests_wait_is_not_asked_for_each_photo(
     site: Site, shop: lookalike.Retriever, feed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """By as many requests as are made at a time, and not by one for each photo."""
@@ -179,7 +179,7 @@ def test_a_server_that_lets_head_requests_wait_is_asked_once(
         report = shop.index(feed, workers=2)
     assert (report.unchanged, report.embedded, report.skipped) == (COUNT, 0, [])
     heads, gets, _ = site.counts()
-    assert heads == 2 and gets == COUNT
+    assert 1 <= heads <= 2 and gets == COUNT
     silence = "does not answer HEAD requests within 0.5 s; all of its photos are read in this run"
     assert caplog.messages == [f"{site.address} {silence}"]
 

@@ -2,8 +2,8 @@
 
 Lists hold the codes of 32 rows woven into each other, and a search among a few percent of all rows reads nearly all of
 them. The codes of the rows that pass take 136 bytes a row of 542 numbers, and scoring every one of them takes less time
-than probing lists, so nothing near the query is missed. Codes are of whole rows, and not of what remains of a row in
-its list; else those of different lists could not be compared.
+than probing lists; no row is missed because its list was not looked into. Codes are of whole rows, and not of what
+remains of a row in its list; else those of different lists could not be compared.
 """
 
 from __future__ import annotations
@@ -90,9 +90,11 @@ class CompactCache:
         if found is not None or allowed.share > LARGEST_SHARE or allowed.count > MOST_REPEATED:
             return found
         allowed.asked += queries
-        if allowed.asked <= ASKED or not self._lock.acquire(blocking=False):
+        if allowed.asked <= ASKED:
             return None
-        try:
+        with self._lock:
+            if (found := self._made.get(allowed)) is not None:  # made by another thread meanwhile
+                return found
             made = CompactCodes(lists, allowed, path=path)
             while self._made and sum(map(len, self._made.values())) + len(made) > MOST_ROWS:
                 oldest = next(iter(self._made))
@@ -100,8 +102,6 @@ class CompactCache:
                 self._made.pop(oldest, None)
             self._made[allowed] = made
             return made
-        finally:
-            self._lock.release()
 
 
 def codes_of(lists: FaissIndex, wanted: Bool, *, path: Path | None) -> tuple[UInt8, Int64]:
@@ -138,10 +138,11 @@ def codes_of(lists: FaissIndex, wanted: Bool, *, path: Path | None) -> tuple[UIn
         woven.append(blocks.take((block * (columns * WOVEN) + ORDER[within])[:, np.newaxis] + offsets))
         positions.append(rows[found])
         places.append(within)
-    if sum(map(len, positions)) != np.count_nonzero(wanted):
+    found = np.concatenate(positions) if positions else np.empty(0, dtype=np.int64)
+    if not np.array_equal(np.sort(found), np.flatnonzero(wanted)):
         assert path is not None, "FAISS lacks rows of the index"
         raise IndexFileError(path, "its lists lack rows, or hold one twice")
     pairs = np.concatenate(woven)
     pairs >>= np.where(np.concatenate(places) < WOVEN // 2, 0, 4).astype(np.uint8)[:, np.newaxis]
     pairs &= 15
-    return pairs[:, :columns] | (pairs[:, columns:] << 4), np.concatenate(positions)
+    return pairs[:, :columns] | (pairs[:, columns:] << 4), found

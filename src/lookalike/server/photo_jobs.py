@@ -102,6 +102,7 @@ class PhotoJobs:
         self._busy: dict[int, WaitingPhoto] = {}
         self._quiet: dict[str, float] = {}
         self._purged = 0.0
+        self._is_working = False
         self._thread = threading.Thread(target=self._run, name="lookalike-jobs", daemon=True)
 
     def start(self) -> None:
@@ -111,8 +112,9 @@ class PhotoJobs:
         self._thread.start()
 
     def wake(self) -> None:
-        """Look at the queue now."""
-        self._news.put(None)
+        """Look at the queue now, if this process works on it."""
+        if self._is_working:
+            self._news.put(None)
 
     def stop(self) -> None:
         """Finish what is being written, and stop; photos that are being fetched stay in the queue."""
@@ -127,7 +129,11 @@ class PhotoJobs:
         while not self._stopping.is_set():
             try:
                 with self._lock.held(0):
-                    self._work()
+                    self._is_working = True
+                    try:
+                        self._work()
+                    finally:
+                        self._is_working = False
             except GalleryLockedError:  # another one works on the queue
                 self._stopping.wait(LOCKED_S)
             except LookalikeError as error:

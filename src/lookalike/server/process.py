@@ -16,7 +16,7 @@ from lookalike.server.context import AppContext
 from lookalike.server.rate_table import RateTable
 from lookalike.server.rates import Bucket, Rate
 from lookalike.server.run import serve_app
-from lookalike.server.siblings import Failed, Ready, Siblings
+from lookalike.server.siblings import Siblings
 
 
 class OpenServer(Protocol):
@@ -62,7 +62,7 @@ def serve_process(
     try:
         context = open_server(say=say, bucket=rates.bucket)
     except LookalikeError as error:
-        siblings.send(Failed(str(error), isinstance(error, UsageError)))
+        siblings.failed(error, is_usage=isinstance(error, UsageError))
         return
     context.siblings = siblings
     loops: list[asyncio.AbstractEventLoop] = []
@@ -73,12 +73,12 @@ def serve_process(
             {
                 "metrics": lambda: context.metrics.text().decode(),
                 "reload": lambda: reload(context, loops[0]),
-                "write_events": lambda: written(context),
-                "fetch": lambda: looked_at(context),
+                "write_events": lambda: write_searches(context),
+                "fetch": lambda: look_at_queues(context),
             },
             abandoned=lambda: os.kill(os.getpid(), signal.SIGTERM),
         )
-        siblings.send(Ready(context.described))
+        siblings.ready(context.described)
 
     serve_app(context, listening, serving=serving)
 
@@ -94,13 +94,13 @@ def reload(context: AppContext, loop: asyncio.AbstractEventLoop) -> str:
     return ""
 
 
-def written(context: AppContext) -> str:
+def write_searches(context: AppContext) -> str:
     """Write the searches that wait."""
     context.recorders.write()
     return ""
 
 
-def looked_at(context: AppContext) -> str:
+def look_at_queues(context: AppContext) -> str:
     """Look at the queues of photos to fetch."""
     for gallery in [*context.galleries.values()]:
         gallery.look_at_jobs()

@@ -22,11 +22,11 @@ def together(texts: Mapping[int, str]) -> bytes:
         texts: Metrics in Prometheus' text format by the number of the process.
     """
     registry = CollectorRegistry()
-    registry.register(Together(texts))
+    registry.register(ProcessMetrics(texts))
     return generate_latest(registry)
 
 
-class Together(Collector):
+class ProcessMetrics(Collector):
     """Collector of the metrics of several processes.
 
     Args:

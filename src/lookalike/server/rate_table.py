@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.reduction import DupFd
@@ -34,7 +35,7 @@ class Inherited(Protocol):
 
 
 class RateTable:
-    """Token buckets in a file that has no name, locked at each use. Thread-safe if each thread has its own buckets.
+    """Token buckets in a file that has no name, locked at each use. Thread-safe.
 
     The clock is that of the machine, which all processes share. A process that dies gives the lock back.
     """
@@ -42,6 +43,7 @@ class RateTable:
     def __init__(self, file: int) -> None:
         self._file = file
         self._rows = mmap.mmap(file, ROW.size * ROWS)
+        self._threads = threading.Lock()  # the lock of the file is one of processes
 
     @classmethod
     def create(cls) -> RateTable:
@@ -99,15 +101,16 @@ class RateTable:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        fcntl.lockf(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN)
+        with self._threads:
+            fcntl.lockf(self._file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self._file, fcntl.LOCK_UN)
 
 
 class SharedBucket:
-    """Token bucket in a table; for use from one thread of each process.
+    """Token bucket in a table.
 
     Attributes:
         rate: Its rate.

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
+import queue
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Final, Literal, TypeAlias
 
 from lookalike.errors import LookalikeError
-from lookalike.server.errors import ApiError
+from lookalike.server.errors import ERROR_CODES
 
 LOG: Final = logging.getLogger("lookalike.server")
+
+MOST_UNSENT: Final = 256
+"""Messages that wait to be sent; more are dropped, since the other end reads nothing."""
 
 ANSWER_S: Final = {"metrics": 5.0, "reload": 300.0, "write_events": 5.0, "fetch": 5.0}
 """Seconds in which the others must have answered, by question."""
@@ -93,6 +99,34 @@ class AllAnswered:
 Message: TypeAlias = Ready | Failed | Asked | Answered | AllAnswered
 
 
+class Outgoing:
+    """Messages to the other end of a channel, sent by a thread, since a process that hangs reads nothing. Thread-safe.
+
+    Args:
+        channel: Channel.
+    """
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._unsent: queue.Queue[Message | None] = queue.Queue(MOST_UNSENT)
+        threading.Thread(target=self._run, name="lookalike-outgoing", daemon=True).start()
+
+    def put(self, message: Message) -> None:
+        """Send a message soon; if too many wait, or the other end is gone, it is dropped."""
+        with suppress(queue.Full):
+            self._unsent.put_nowait(message)
+
+    def close(self) -> None:
+        """Send nothing more."""
+        with suppress(queue.Full):
+            self._unsent.put_nowait(None)
+
+    def _run(self) -> None:
+        with suppress(OSError):  # the other end is gone
+            while (message := self._unsent.get()) is not None:
+                self._channel.send(message)
+
+
 class Siblings:
     """The other processes of a server, as one of them sees them. Thread-safe.
 
@@ -103,17 +137,18 @@ class Siblings:
     def __init__(self, channel: Connection, number: int) -> None:
         self.number = number
         self._channel = channel
-        self._sending = threading.Lock()
+        self._outgoing = Outgoing(channel)
         self._numbers = itertools.count(1)
         self._asked: dict[int, Future[AllAnswered]] = {}
 
-    def send(self, message: Message) -> None:
-        """Send a message to the supervisor; without one, this process is about to stop."""
-        with self._sending:
-            try:
-                self._channel.send(message)
-            except OSError:
-                LOG.warning("supervisor", extra={"fields": {"problem": "it is gone"}})
+    def failed(self, error: LookalikeError, *, is_usage: bool) -> None:
+        """Tell the supervisor why this process cannot be started; it ends after this."""
+        with suppress(OSError):
+            self._channel.send(Failed(str(error), is_usage))
+
+    def ready(self, galleries: str) -> None:
+        """Tell the supervisor that this process serves galleries from now on."""
+        self._outgoing.put(Ready(galleries))
 
     def listen(self, answers: Mapping[Question, Callable[[], str]], *, abandoned: Callable[[], None]) -> None:
         """Answer questions from now on.
@@ -124,35 +159,25 @@ class Siblings:
         """
         threading.Thread(target=self._listen, args=(answers, abandoned), name="lookalike-siblings", daemon=True).start()
 
-    def ask(self, question: Question) -> dict[int, str]:
+    async def ask(self, question: Question) -> AllAnswered:
         """Ask the other processes, and wait for all of them.
 
         Returns:
-            Answers by the number of the process.
-
-        Raises:
-            ApiError: One has not answered in time.
-            LookalikeError: What was asked for has failed in one of them.
+            Their answers. Those that do not serve now are not asked; those that do not answer in time are missing.
         """
         number, found = next(self._numbers), Future[AllAnswered]()
         self._asked[number] = found
-        self.send(Asked(number, question))
+        self._outgoing.put(Asked(number, question))
         try:
-            all_answered = found.result(ANSWER_S[question] + 1)
-        except TimeoutError:
-            raise ApiError("not_ready", "the process that started this one does not answer") from None
+            return await asyncio.wait_for(asyncio.wrap_future(found), ANSWER_S[question] + 1)
+        except TimeoutError:  # the supervisor hangs
+            return AllAnswered(number, {}, ())
         finally:
             self._asked.pop(number, None)
-        for other, answered in all_answered.answers.items():
-            if answered.is_problem:
-                raise LookalikeError(f"process {other}: {answered.answer}")
-        if all_answered.missing:
-            raise ApiError("not_ready", f"process {all_answered.missing[0]} has not answered in time")
-        return {other: answered.answer for other, answered in all_answered.answers.items()}
 
     def tell(self, question: Question) -> None:
         """Ask, and do not wait."""
-        self.send(Asked(0, question))
+        self._outgoing.put(Asked(0, question))
 
     def _listen(self, answers: Mapping[Question, Callable[[], str]], abandoned: Callable[[], None]) -> None:
         while True:
@@ -161,14 +186,20 @@ class Siblings:
             except (EOFError, OSError):
                 abandoned()
                 return
-            if isinstance(message, AllAnswered) and (waiting := self._asked.get(message.number)) is not None:
-                waiting.set_result(message)
+            if isinstance(message, AllAnswered):
+                waiting = self._asked.get(message.number)
+                if waiting is not None and waiting.set_running_or_notify_cancel():
+                    waiting.set_result(message)
             elif isinstance(message, Asked):
                 answer = answers[message.question]
                 threading.Thread(target=self._answer, args=(message, answer), name="lookalike-answer").start()
 
     def _answer(self, asked: Asked, answer: Callable[[], str]) -> None:
         try:
-            self.send(Answered(asked.number, answer()))
+            answered = Answered(asked.number, answer())
         except LookalikeError as error:
-            self.send(Answered(asked.number, str(error), is_problem=True))
+            answered = Answered(asked.number, str(error), is_problem=True)
+        except Exception:  # a bug, which must not leave the other one waiting
+            LOG.exception("siblings")
+            answered = Answered(asked.number, ERROR_CODES["bug"].message, is_problem=True)
+        self._outgoing.put(answered)

@@ -55,11 +55,7 @@ class UsageRecorders:
         return recorder
 
     def write(self) -> None:
-        """Write the searches that wait now.
-
-        Raises:
-            LookalikeError: A file cannot be written.
-        """
+        """Write the searches that wait now."""
         for recorder in [*self._recorders.values()]:
             recorder.write()
 

@@ -144,12 +144,12 @@ def ranking_from(
         are_complete = [answer.is_complete for answer in known.answers]
         judging, known = judging.where(are_complete), known.where(are_complete)
         if judging.wanted < FEWEST_WANTED:
+            names = ", ".join(present.attributes)
+            back = f"put its attributes ({names}) back into events_attributes, or " if names else ""
             reason = (
                 f"the ranking {present.name} goes by features that are not remembered of "
                 f"{len(are_complete) - len(judging):,} of the {len(are_complete):,} newer answers, and without them "
-                "nothing tells whether another one is better: put its attributes "
-                f"({', '.join(present.attributes)}) back into events_attributes, or delete it by "
-                "`lookalike learn --reset`"
+                f"nothing tells whether another one is better: {back}delete it by `lookalike learn --reset`"
             )
             return replace(found, judged_by=len(judging), reason=reason)
         found = replace(found, judged_by=len(judging))

@@ -98,13 +98,8 @@ class UsageRecorder:
                 return file.add_events(events, at=now())
 
     def write(self) -> None:
-        """Write the searches that wait now.
-
-        Raises:
-            LookalikeError: The file cannot be written.
-        """
-        with self._lock:
-            self._write()
+        """Write the searches that wait now; an error is told as those of the recorder's thread are."""
+        self._turn()
 
     def close(self) -> None:
         """Write what waits, and close the file."""

@@ -32,7 +32,8 @@ def passing(database: Database, state: Snapshot, where: str | None) -> AllowedRo
     elif remembered is None:
         assert where is not None
         if len(state.answers) >= FILTERS_REMEMBERED:
-            state.answers.clear()
+            oldest = next(filter(None, list(state.answers)), None)
+            state.answers.pop(oldest, None)
         clause = reads.compile_filter(where, state.names, with_garments=state.with_garments)
         attribute_indexes.make_missing(database, clause, count=state.version.count)
         with database.scanning() as connection:

@@ -8,10 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
 
-from lookalike.errors import LookalikeError
 from lookalike.server.access import ASK
 from lookalike.server.auth import BEARER
-from lookalike.server.context import App, CallerOf
+from lookalike.server.context import App, AppContext, CallerOf, ReloadReport
 from lookalike.server.errors import ApiError
 from lookalike.server.gallery_schemas import Reloaded
 from lookalike.server.openapi import QUERY_ERRORS, errors
@@ -24,7 +23,7 @@ router = APIRouter(tags=["operation"])
     operation_id="reload",
     summary="Read settings, keys and galleries again",
     response_model=Reloaded,
-    responses=errors("reload_failed", "forbidden", *QUERY_ERRORS),
+    responses=errors("reload_failed", "forbidden", "not_ready", *QUERY_ERRORS),
 )
 async def reload(context: App, caller: CallerOf, _: Annotated[object, Depends(BEARER)] = None) -> JSONResponse:
     """Put into effect what the files of settings, keys and token say now, as the signal SIGHUP does.
@@ -38,11 +37,22 @@ async def reload(context: App, caller: CallerOf, _: Annotated[object, Depends(BE
                 "forbidden", f"the key {caller.name} may not reload: that needs one that may write everywhere"
             )
         raise ApiError("unauthorized", "reloading needs the token, or a key that may write everywhere", headers=ASK)
+    return JSONResponse(await asyncio.shield(asyncio.ensure_future(reload_all(context))))
+
+
+async def reload_all(context: AppContext) -> ReloadReport:
+    """Reload this process, and then the others of the server.
+
+    Raises:
+        ApiError: This process, or another one, goes on as before.
+    """
     assert context.reload is not None
-    report = await asyncio.shield(asyncio.ensure_future(context.reload()))
+    report = await context.reload()
     if context.siblings is not None:
-        try:
-            await asyncio.to_thread(context.siblings.ask, "reload")
-        except LookalikeError as error:
-            raise ApiError("reload_failed", f"not all processes have reloaded: {error}") from error
-    return JSONResponse(report)
+        answered = await context.siblings.ask("reload")
+        for number, answer in answered.answers.items():
+            if answer.is_problem:
+                raise ApiError("reload_failed", f"process {number} alone goes on as before: {answer.answer}")
+        if answered.missing:
+            raise ApiError("not_ready", f"process {answered.missing[0]} has not told yet whether it has reloaded")
+    return report

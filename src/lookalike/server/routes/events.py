@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -34,7 +34,7 @@ LONGEST: Final = 65_536
     response_model=EventReport,
     responses=errors(
         *("bad_request", "not_found", "too_slow", "too_large", "unsupported_media_type", "invalid", "too_complex"),
-        *("storage_full", "not_ready", *QUERY_ERRORS),
+        *("storage_full", *QUERY_ERRORS),
     ),
     openapi_extra=body_of(json=UsageEventBody),
 )
@@ -52,29 +52,32 @@ async def add_events(request: Request, context: Context) -> JSONResponse:
             raise unsupported_media_type(body.media_type, [JSON_TYPE])
         given = parse_json(await body.whole())
     events = validated(UsageEvents, given).root if isinstance(given, list) else [validated(UsageEvent, given)]
-    report = await context.events.run(lambda: write_events(events, recorder, context), request=request)
-    return JSONResponse(report, status_code=202)
-
-
-def write_events(events: Sequence[UsageEvent], recorder: UsageRecorder, context: GalleryContext) -> dict[str, Any]:
-    """Write events, under the `events` limiter.
-
-    Raises:
-        ApiError: A query is not remembered, or an item was not in its answer.
-        LookalikeError: They cannot be written.
-    """
-    given = [Event(each.query_id, each.type, each.id, each.rank) for each in events]
+    given_events = [Event(each.query_id, each.type, each.id, each.rank) for each in events]
     try:
-        try:
-            added = recorder.add_events(given)
-        except UnknownEventError as error:
-            if error.field != "query_id" or context.shared.siblings is None:
-                raise
-            context.shared.siblings.ask("write_events")  # another process may have answered a moment ago
-            added = recorder.add_events(given)
+        added = await written(given_events, recorder, context, request)
     except UnknownEventError as error:
         place = [error.field] if len(events) == 1 else [error.place, error.field]
         raise invalid([{"loc": place, "msg": error.problem}]) from None
     for event in added:
         context.metrics.noted(context.name, event.type)
-    return {"added": len(added), "known": len(events) - len(added)}
+    return JSONResponse({"added": len(added), "known": len(events) - len(added)}, status_code=202)
+
+
+async def written(
+    events: Sequence[Event], recorder: UsageRecorder, context: GalleryContext, request: Request
+) -> Sequence[Event]:
+    """Write events, under the `events` limiter; returns those that are new.
+
+    Raises:
+        UnknownEventError: A query is not remembered, or an item was not in its answer.
+        ApiError: The server is too busy.
+        LookalikeError: They cannot be written.
+    """
+    siblings = context.shared.siblings
+    try:
+        return await context.events.run(lambda: recorder.add_events(events), request=request)
+    except UnknownEventError as error:
+        if siblings is None or error.field != "query_id":
+            raise
+    await siblings.ask("write_events")  # another process may have answered the search a moment ago
+    return await context.events.run(lambda: recorder.add_events(events), request=request)

@@ -55,20 +55,14 @@ async def readyz(request: Request, context: App) -> JSONResponse:
     response_class=Response,
     responses={
         200: {"description": "Prometheus text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **errors("not_ready", *COMMON_ERRORS),
+        **errors(*COMMON_ERRORS),
     },
 )
 async def metrics(request: Request, context: App) -> Response:
     """Return request counts, latencies, queue lengths and the number of items."""
-    text = await context.checks.run(lambda: all_metrics(context), request=request)
+    text = await context.checks.run(context.metrics.text, request=request)
+    if (siblings := context.siblings) is not None:
+        answers = (await siblings.ask("metrics")).answers.items()
+        texts = {siblings.number: text.decode(), **{number: answered.answer for number, answered in answers}}
+        text = await context.checks.run(lambda: together(texts), request=request)
     return Response(text, headers={"Content-Type": CONTENT_TYPE})
-
-
-def all_metrics(context: App) -> bytes:
-    """Metrics of this process, or of all processes of the server.
-
-    Raises:
-        ApiError: A process does not answer. Without its counters, all would look as if they had fallen.
-    """
-    text, siblings = context.metrics.text(), context.siblings
-    return text if siblings is None else together({siblings.number: text.decode(), **siblings.ask("metrics")})
