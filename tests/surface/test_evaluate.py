@@ -125,6 +125,11 @@ def test_two_reports_side_by_side(shop: Shop, tmp_path: Path, capsys: Capture) -
         assert 0 < figure["p_value"] <= 1
     assert main(["evaluate", "--compare", str(one), str(two)]) == 0
     assert "B - A" in capsys.readouterr().out
+    by_product = evaluated(capsys, "--compare", one, two, "--resample", "product")
+    assert by_product == lookalike.compare_evaluations(one, two, resample="product").to_json()
+    assert (found["resample"], by_product["resample"]) == ("query", "product")
+    assert main(["evaluate", "--compare", str(one), str(two), "--resample", "product"]) == 0
+    assert f"A is {one}, B is {two}; resampled by product" in capsys.readouterr().err
     evaluated(
         capsys, shop.table, "--gallery", shop.gallery, "--where", "season = 'Summer'", "--report", tmp_path / "three"
     )
@@ -175,9 +180,11 @@ MISTAKES = {
     "a report over a file": (["{table}", "-g", "{gallery}", "--report", "{table}"], "is a file; a report is a folder"),
     "a report nowhere": (["{table}", "-g", "{gallery}", "--report", "{nowhere}/a"], "no such folder"),
     "comparing nothing": (["--compare", "{nowhere}", "{nowhere}"], "not a report"),
+    "comparing words by product": (["--compare", "{words}", "{words}", "--resample", "product"], "have no products"),
+    "comparing by what is not": (["--compare", "{words}", "{words}", "--resample", "shop"], "unknown resample 'shop'"),
     "comparing and measuring": (
         ["{table}", "--compare", "{nowhere}", "{nowhere}", "--rerank", "9"],
-        "--compare goes with --json alone; leave SOURCE and --rerank out",
+        "--compare goes with --resample and --json alone; leave SOURCE and --rerank out",
     ),
     "a table and measuring": (
         ["{table}", "--table", "{nowhere}", "-g", "{gallery}", "--device", "cpu"],
@@ -204,7 +211,17 @@ def test_a_mistake_is_one_line(shop: Shop, tmp_path: Path, capsys: Capture, mist
     words, message = MISTAKES[mistake]
     other = tmp_path / "other.csv"
     other.write_text(f"id,image,product\nx,{shop.photo('red-0')},p\ny,{shop.photo('red-1')},p\n")
-    places = {"table": shop.table, "gallery": shop.gallery, "nowhere": tmp_path / "nowhere", "other": other}
+    of_words = tmp_path / "words"
+    of_words.mkdir()
+    (of_words / "report.json").write_text('{"protocol": "words", "gallery": 1, "metrics": {"mrr": {}}}')
+    (of_words / "queries.csv").write_text("query,category,mrr\nred,x,1\n")
+    places = {
+        "words": of_words,
+        "table": shop.table,
+        "gallery": shop.gallery,
+        "nowhere": tmp_path / "nowhere",
+        "other": other,
+    }
     assert main(["evaluate", *(word.format(**places) for word in words)]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""

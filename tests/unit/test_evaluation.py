@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -335,6 +337,7 @@ def run(folder: Path, values: list[float], *, queries: tuple[str, ...] = ("a", "
         by="",
         categories=["(unknown)"] * len(queries),
         values=np.array(values, dtype=np.float64)[:, None],
+        products=cast(Sequence[str], other.get("products", ())),
     )
     folder.mkdir()
     facts = measured.to_json(model="m", weights={"deep": 1.0})
@@ -350,6 +353,25 @@ def test_two_runs_side_by_side(tmp_path: Path) -> None:
     assert (figure.a, figure.b, figure.difference) == (0.5, 0.75, 0.25)
     assert figure.interval[0] <= 0.25 <= figure.interval[1]
     assert figure.p_value == pytest.approx(1.0, abs=0.01)  # a, b, c differ by 1, 1, -1: all 8 exchanges are as far
+
+
+def test_products_are_resampled_and_exchanged_whole(tmp_path: Path) -> None:
+    """Four queries of two products, and one of an unknown product: 3 groups have 8 exchanges, by hand."""
+    queries, products = ("a", "b", "c", "d", "e"), ["product p", "product p", "product q", "product q", "item e"]
+    first = run(tmp_path / "one", [0, 0, 0, 0, 0], queries=queries, products=products)
+    second = run(tmp_path / "two", [1, 1, 1, 1, 1], queries=queries, products=products)
+    text = (tmp_path / "one" / "queries.csv").read_text().splitlines()
+    assert text[0] == "query,category,product,hit_rate@1" and [line.split(",")[2] for line in text[1:]] == [*"ppqq", ""]
+    whole = compare_evaluations(first, second, resample="product").metrics["hit_rate@1"]
+    assert whole.p_value == pytest.approx(2 / 8, abs=0.01), "of 8 exchanges, those of none and of all are as far"
+    single = compare_evaluations(first, second).metrics["hit_rate@1"]
+    assert single.p_value == pytest.approx(2 / 32, abs=0.01)
+    mixed = run(tmp_path / "three", [1, 1, 0, 0, 0], queries=queries, products=products)
+    wide, narrow = (
+        compare_evaluations(first, mixed, resample=what).metrics["hit_rate@1"].interval for what in ("product", "query")
+    )
+    assert wide[1] == 1.0, "product p is drawn three times in 1 of 27 resamples"
+    assert narrow == pytest.approx((0.0, 0.8))
 
 
 def test_runs_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:

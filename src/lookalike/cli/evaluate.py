@@ -180,10 +180,10 @@ def evaluate(
 ) -> int:
     """Measure how good the answers are."""
     if compare is not None:
-        check_given(context, "--compare", takes=("compare", "json"))
+        check_given(context, "--compare", takes=("compare", "resample", "json"))
         from lookalike.evaluation.comparison import compare_evaluations
 
-        return show_comparison(compare_evaluations(*compare), json=json)
+        return show_comparison(compare_evaluations(*compare, resample=resample), json=json)
     if table:
         check_given(context, "--table", takes=("table", "json", *OF_TABLES))
         from lookalike.cli.evaluation_table import show_table
@@ -334,7 +334,7 @@ def show_comparison(found: Comparison, *, json: bool) -> int:
     if json:
         write_json(found.to_json())
         return 0
-    say(f"{found.protocol}: {found.queries:,} queries; A is {found.a}, B is {found.b}")
+    say(found.caption)
     figures = list(found.metrics.values())
     columns: dict[str, Sequence[str]] = {
         "metric": list(found.metrics),

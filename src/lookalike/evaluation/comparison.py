@@ -16,6 +16,7 @@ import numpy as np
 from lookalike.errors import MismatchError, UsageError, short_reason
 from lookalike.evaluation.intervals import bootstrap_intervals, paired_significance
 from lookalike.evaluation.metrics import Float64
+from lookalike.evaluation.option_checks import check_resample
 from lookalike.evaluation.report.data import COUNT_PREFIX, FIGURES_FILE, QUERIES_FILE
 from lookalike.types import JSON
 
@@ -48,6 +49,7 @@ class Comparison:
         a: Report folder of the first evaluation.
         b: Report folder of the second evaluation.
         queries: Number of queries.
+        resample: What the intervals resample and the tests exchange: `query` or `product`.
         metrics: Differences by metric, for the metrics that both have.
     """
 
@@ -55,12 +57,26 @@ class Comparison:
     a: str
     b: str
     queries: int
+    resample: str
     metrics: Mapping[str, Difference]
+
+    @property
+    def caption(self) -> str:
+        """What is compared, in a line."""
+        products = "; resampled by product" if self.resample == "product" else ""
+        return f"{self.protocol}: {self.queries:,} queries; A is {self.a}, B is {self.b}{products}"
 
     def to_json(self) -> dict[str, JSON]:
         """Return the JSON of `lookalike evaluate --compare --json`."""
         metrics = {name: asdict(one) | {"interval": list(one.interval)} for name, one in self.metrics.items()}
-        return {"protocol": self.protocol, "a": self.a, "b": self.b, "queries": self.queries, "metrics": metrics}
+        return {
+            "protocol": self.protocol,
+            "a": self.a,
+            "b": self.b,
+            "queries": self.queries,
+            "resample": self.resample,
+            "metrics": metrics,
+        }
 
     def _repr_html_(self) -> str:
         """Return the table that a notebook shows."""
@@ -70,8 +86,7 @@ class Comparison:
             for name, one in self.metrics.items()
         )
         head = "<tr><th>metric</th><th>A</th><th>B</th><th>B - A</th><th>95 % interval</th><th>p</th></tr>"
-        caption = f"{self.protocol}: {self.queries:,} queries; A is {self.a}, B is {self.b}"
-        return f"<table><caption>{escape(caption)}</caption>{head}{rows}</table>"
+        return f"<table><caption>{escape(self.caption)}</caption>{head}{rows}</table>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,7 @@ class ReportedEvaluation:
         values: (Q,) float64 values by metric.
         counts: (Q,) float64 weights of the values in the mean, by metric; metrics without them weigh all queries
             equally.
+        products: Product of each query, empty where it is unknown; None for queries in words.
     """
 
     folder: Path
@@ -92,23 +108,30 @@ class ReportedEvaluation:
     queries: tuple[str, ...]
     values: dict[str, Float64]
     counts: dict[str, Float64]
+    products: tuple[str, ...] | None = None
 
 
-def compare_evaluations(first: str | os.PathLike[str], second: str | os.PathLike[str], *, seed: int = 0) -> Comparison:
+def compare_evaluations(
+    first: str | os.PathLike[str], second: str | os.PathLike[str], *, resample: str = "query", seed: int = 0
+) -> Comparison:
     """Compare two evaluations, query by query.
 
     Args:
         first: Report folder of one evaluation, from `evaluate(report=...)`.
         second: Report folder of the other; differences are its figures minus those of the first.
+        resample: What the bootstrap draws and the randomisation test exchanges: `query`, or `product`, whose queries
+            stay together.
         seed: Seed of the bootstrap and the randomisation test.
 
     Raises:
-        UsageError: A folder is not a report.
+        UsageError: A folder is not a report, or products are to be resampled and its queries have none.
+        UnknownNameError: There is no such `resample`.
         MismatchError: The evaluations differ in protocol, queries or gallery size, or have no metric in common.
 
     Source: Smucker, Allan, Carterette 2007, A Comparison of Statistical Significance Tests for Information Retrieval
     Evaluation.
     """
+    check_resample(resample, in_words=False)
     one, other = read_report(Path(first)), read_report(Path(second))
     check_comparable(one, other)
     names = [name for name in one.values if name in other.values]
@@ -118,14 +141,16 @@ def compare_evaluations(first: str | os.PathLike[str], second: str | os.PathLike
     order = [places[query] for query in one.queries]
     a, b = (np.stack([_weighted(each, name) for name in names], axis=1) for each in (one, other))
     b = b[order]
-    intervals = bootstrap_intervals(b - a, seed=seed).tolist()
-    p_values = paired_significance(a, b, seed=seed).tolist()
+    groups = _products(one) if resample == "product" else ()
+    intervals = bootstrap_intervals(b - a, groups=groups, seed=seed).tolist()
+    p_values = paired_significance(a, b, groups=groups, seed=seed).tolist()
     means = zip(names, a.mean(axis=0).tolist(), b.mean(axis=0).tolist(), intervals, p_values, strict=True)
     return Comparison(
         protocol=one.summary["protocol"],
         a=str(one.folder),
         b=str(other.folder),
         queries=len(one.queries),
+        resample=resample,
         metrics={name: Difference(x, y, y - x, (low, high), p) for name, x, y, (low, high), p in means},
     )
 
@@ -144,7 +169,8 @@ def read_report(folder: Path) -> ReportedEvaluation:
         values = {name: np.array([float(row[name]) for row in rows]) for name in metrics}
         counted = [name for name in metrics if rows and COUNT_PREFIX + name in rows[0]]
         counts = {name: np.array([float(row[COUNT_PREFIX + name]) for row in rows]) for name in counted}
-        return ReportedEvaluation(folder, summary, tuple(row["query"] for row in rows), values, counts)
+        products = tuple(row["product"] for row in rows) if rows and "product" in rows[0] else None
+        return ReportedEvaluation(folder, summary, tuple(row["query"] for row in rows), values, counts, products)
     except OSError as error:
         raise UsageError(
             f"{folder}: not a report of `lookalike evaluate --report`: {Path(error.filename).name}: {error.strerror}"
@@ -176,6 +202,20 @@ def check_comparable(first: ReportedEvaluation, second: ReportedEvaluation) -> N
             f"the evaluations have galleries of {galleries[0]:,} and {galleries[1]:,} photos; "
             "evaluate both on the same photos"
         )
+
+
+def _products(report: ReportedEvaluation) -> list[str]:
+    """Return the group of each query: its product, or itself where that is unknown.
+
+    Raises:
+        UsageError: The report tells no products.
+    """
+    if report.products is None:
+        raise UsageError(f"{report.folder}: its queries have no products; leave resample out")
+    return [
+        f"product {product}" if product else f"query {query}"
+        for query, product in zip(report.queries, report.products, strict=True)
+    ]
 
 
 def _weighted(report: ReportedEvaluation, name: str) -> Float64:

@@ -20,7 +20,7 @@ from lookalike.evaluation.evaluator import (
 from lookalike.evaluation.found_boxes import FOUND, check_found, find_boxes
 from lookalike.evaluation.metric_values import products_of
 from lookalike.evaluation.named_models import model_files
-from lookalike.evaluation.option_checks import check_folder, check_words, resamples_products
+from lookalike.evaluation.option_checks import check_folder, check_resample, check_words
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.split_overlap import overlap_notes
 from lookalike.evaluation.task import UNKNOWN
@@ -228,7 +228,7 @@ def evaluate(
     chosen = Protocol.parse(protocol) if protocol is not None else Protocol.usual(catalogue.benchmark)
     check_words(chosen, metrics=metrics, apart=apart, text_weight=text_weight, by=by, unknown=unknown)
     check_found(boxes, finder=finder, protocol=chosen, has_gallery=gallery is not None)
-    by_product = resamples_products(resample, in_words=chosen.asks_in_words)
+    check_resample(resample, in_words=chosen.asks_in_words)
     search = search_options(
         k=k,
         index=index,
@@ -327,8 +327,9 @@ def evaluate(
         )
     overlap = overlap_notes(catalogue.items(), items, unknown=unknowns)
     values, about = found.metric_values, () if boxed is None else (boxed.note,)
-    products = products_of(values.queries, items, unknown=unknowns) if by_product else ()
-    found = replace(found, metric_values=replace(values, notes=(*values.notes, *overlap, *about), products=products))
+    products = () if chosen.asks_in_words else products_of(values.queries, items, unknown=unknowns)
+    values = replace(values, notes=(*values.notes, *overlap, *about), products=products, resample=resample)
+    found = replace(found, metric_values=values)
     seen = PhotoChoice.of(items, boxes=catalogue.boxes, photos=catalogue.photos, data=catalogue.name)
     options = {} if search is None else search.to_json()
     whole = is_whole(catalogue.items(), catalogue.benchmark, chosen)

@@ -60,7 +60,7 @@ def bootstrap_intervals(
     return found
 
 
-def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Float64:
+def paired_significance(first: Float64, second: Float64, *, groups: Sequence[str] = (), seed: int = 0) -> Float64:
     """Compute the p-values of a paired randomisation test between two runs over the same queries.
 
     Each query's pair of values is exchanged at random; the p-value is the fraction of these exchanges whose means
@@ -69,6 +69,7 @@ def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Fl
     Args:
         first: (Q, M) float64 values of one run.
         second: (Q, M) float64 values of the other, for the same queries in the same order.
+        groups: Name of the group of each query: the queries of a group are exchanged together. Empty exchanges each.
         seed: Seed of the exchanges.
 
     Returns:
@@ -78,6 +79,8 @@ def paired_significance(first: Float64, second: Float64, *, seed: int = 0) -> Fl
     Evaluation: the randomisation test.
     """
     differences = second - first
+    if len(groups):
+        differences = _sums(differences, np.unique(np.asarray(groups), return_inverse=True)[1])
     count = len(differences)
     if count == 0:
         return np.ones(differences.shape[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from lookalike.evaluation.metrics import Float64
 from lookalike.types import JSON, Item
 
 NO_CATEGORY = "(unknown)"
+
+OF_PRODUCT: Final = "product "
+"""Beginning of the group of a query whose product is known."""
 
 Figures: TypeAlias = Mapping[str, tuple[float, float]]
 """Values of one query by metric, with their weights in the mean."""
@@ -34,7 +37,8 @@ class MetricValues:
             all queries equally.
         notes: Notes for the user, a line each.
         seed: Seed of the intervals.
-        products: Product of each query, if the intervals come from resampled products; empty for resampled queries.
+        products: Product of each query, see `products_of`; empty for queries in words.
+        resample: What the intervals resample: `query`, or `product`, whose queries stay together.
     """
 
     protocol: str
@@ -48,6 +52,7 @@ class MetricValues:
     notes: tuple[str, ...] = ()
     seed: int = 0
     products: Sequence[str] = ()
+    resample: str = "query"
 
     def figures(self) -> dict[str, float]:
         """Return the mean of each metric over all queries, by name."""
@@ -55,7 +60,8 @@ class MetricValues:
 
     def with_intervals(self) -> dict[str, JSON]:
         """Return the means with 95 % bootstrap intervals, as JSON."""
-        intervals = bootstrap_intervals(self.values, counts=self.counts, groups=self.products, seed=self.seed).tolist()
+        groups = self.products if self.resample == "product" else ()
+        intervals = bootstrap_intervals(self.values, counts=self.counts, groups=groups, seed=self.seed).tolist()
         return {
             name: {"value": value, "interval": interval}
             for (name, value), interval in zip(self.figures().items(), intervals, strict=True)
@@ -78,7 +84,7 @@ class MetricValues:
             "weights": weights,
             "queries": len(self.queries),
             "gallery": self.gallery,
-            "resample": "product" if self.products else "query",
+            "resample": self.resample,
             "metrics": self.with_intervals(),
             "by": self.by,
             "per_category": self.per_category(),
@@ -96,7 +102,7 @@ class MetricValues:
 def products_of(queries: Sequence[str], items: Sequence[Item], *, unknown: Collection[str]) -> list[str]:
     """Return the product of each query by its id; one of unknown product is a product by itself."""
     of_item = {
-        item.id: f"product {item.product}" if item.product and item.product not in unknown else f"item {item.id}"
+        item.id: f"{OF_PRODUCT}{item.product}" if item.product and item.product not in unknown else f"item {item.id}"
         for item in items
     }
     return [of_item[query] for query in queries]

@@ -44,8 +44,8 @@ def check_words(
         )
 
 
-def resamples_products(resample: str, *, in_words: bool) -> bool:
-    """Whether the intervals come from resampled products.
+def check_resample(resample: str, *, in_words: bool) -> None:
+    """Check what the intervals are to resample.
 
     Args:
         resample: `query` or `product`.
@@ -59,7 +59,6 @@ def resamples_products(resample: str, *, in_words: bool) -> bool:
         raise UnknownNameError("resample", resample, RESAMPLED)
     if resample == "product" and in_words:
         raise UsageError("queries in words have no product; leave resample out")
-    return resample == "product"
 
 
 def check_folder(folder: Path) -> None:

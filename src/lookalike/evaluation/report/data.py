@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from lookalike.evaluation.metric_values import MetricValues, said
+from lookalike.evaluation.metric_values import OF_PRODUCT, MetricValues, said
 from lookalike.evaluation.ranking import RetrievalResult
 
 FIGURES_FILE: Final = "report.json"
@@ -19,7 +19,7 @@ METRICS_OF_CATEGORIES: Final = 6
 
 
 def queries_csv(metric_values: MetricValues, retrieval: RetrievalResult | None = None) -> str:
-    """Return a CSV table with a row for each query: category, metric values and answers.
+    """Return a CSV table with a row for each query: category, product, metric values and answers.
 
     Args:
         metric_values: Values of the metrics.
@@ -28,12 +28,16 @@ def queries_csv(metric_values: MetricValues, retrieval: RetrievalResult | None =
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     counted = [] if metric_values.counts is None else [COUNT_PREFIX + name for name in metric_values.metrics]
+    groups = metric_values.products
+    products = [group.removeprefix(OF_PRODUCT) if group.startswith(OF_PRODUCT) else "" for group in groups]
+    labelled = ["product"] if products else []
     answered = [] if retrieval is None else ["rank of first right", "first right", "answers"]
-    writer.writerow(["query", "category", *metric_values.metrics, *counted, *answered])
+    writer.writerow(["query", "category", *labelled, *metric_values.metrics, *counted, *answered])
     for at, query in enumerate(metric_values.queries):
         row: list[object] = [
             query,
             metric_values.categories[at],
+            *products[at : at + 1],
             *(repr(value) for value in metric_values.values[at].tolist()),
         ]
         if metric_values.counts is not None:
