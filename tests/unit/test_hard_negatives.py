@@ -340,6 +340,7 @@ def test_values_of_a_label_are_mined_as_products_are(config: Path, tmp_path: Pat
     found = run.source.miner.mine(run.network, stage=0, step=0)
     kinds = len(run.training_data.classes["type"])
     assert found is not None and found.compared == kinds == len(found.neighbours)
+    assert f"{found.groups} of {kinds} values of 'type' have some" in mining.told(found, step=3)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ class HardNegatives:
         groups: Number of groups with hard negatives.
         compared: Number of groups that were compared.
         false_negatives: Number of pairs of groups that are too similar.
+        what: What a group is, for messages.
     """
 
     neighbours: Int64
@@ -45,6 +46,7 @@ class HardNegatives:
     groups: int
     compared: int
     false_negatives: int
+    what: str = "products"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,14 @@ class BankPhotos:
         origin: (N,) int64, the catalogue of each photo; a hard negative is of the same one.
         compared: (N,) bool, photos that the metric losses compare.
         apart: Values of each group, by its number; groups with a value in common are no negatives of each other.
+        what: What a group is, for messages.
     """
 
     groups: Int64
     origin: Int64
     compared: Bool
     apart: Sequence[frozenset[int]]
+    what: str = "products"
 
     @classmethod
     def of(cls, photos: TrainingPhotos, grouping: Grouping) -> BankPhotos:
@@ -78,7 +82,8 @@ class BankPhotos:
                         if value is not None:
                             values[group].add(names.setdefault((place, name, value), len(names)))
                 start += len(split.items)
-        return cls(grouping.groups, photos.origin, grouping.compared, [frozenset(of_group) for of_group in values])
+        apart = [frozenset(of_group) for of_group in values]
+        return cls(grouping.groups, photos.origin, grouping.compared, apart, grouping.what)
 
     def drawn(self, *, of_each: int, most: int, seed: Sequence[int]) -> Int64:
         """Draw photos: one of each group, then a second of each, and so on.
@@ -132,6 +137,7 @@ class BankPhotos:
             groups=int(taken.any(axis=1).sum()),
             compared=sums.groups,
             false_negatives=sums.false_negatives // 2,
+            what=self.what,
         )
 
 

@@ -160,6 +160,6 @@ def told(mined: HardNegatives, *, step: int) -> str:
     """Return a line about a mining after a step of the run."""
     dropped = f"; {mined.false_negatives:,} pairs are too similar" if mined.false_negatives else ""
     return (
-        f"hard negatives after step {step:,}: {mined.groups:,} of {mined.compared:,} products have some, "
+        f"hard negatives after step {step:,}: {mined.groups:,} of {mined.compared:,} {mined.what} have some, "
         f"mean similarity {mined.similarity:.3f}, all pairs {mined.overall:.3f}{dropped}"
     )
