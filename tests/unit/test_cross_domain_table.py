@@ -13,6 +13,7 @@ import pytest
 from scipy import stats
 
 import lookalike
+from lookalike.catalogue.protocol import Catalogue
 from lookalike.cli import main
 from lookalike.errors import MismatchError, UnknownNameError, UsageError
 from lookalike.evaluation.vectors import trained_on
@@ -246,3 +247,24 @@ def test_partly_known_training_marks_what_is_known(tmp_path: Path) -> None:
     table = lookalike.tabulate_cross_domain({"m": folders})
     assert [table.rows[0].is_in_domain(one) for one in table.data] == [True, None]
     assert "| m | cub, unknown | 1 | 50.0 (48.0 to 52.0) † | 50.0 (48.0 to 52.0) |" in table.to_markdown()
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("/a/catalogue.csv", "a"),
+        ("/b/catalogue.csv", "b"),
+        ("/home/me/demo/catalogue/Catalogue.csv", "demo"),
+        ("/shops/myntra.csv", "myntra"),
+        ("/shops/photos.2026", "photos.2026"),
+        ("/shops/summer/feed.xml.gz", "summer"),
+        ("https://me:secret@shop.example/feed.xml?key=secret", "shop.example"),
+        ("https://me:secret@shop.example", "shop.example"),
+        ("s3://bucket/items.parquet", "bucket"),
+        ("/data/catalogue.csv", "catalogue"),
+        ("drawn", "drawn"),
+        ("-", "-"),
+    ],
+)
+def test_own_tables_are_told_apart_by_their_folders(source: str, name: str) -> None:
+    assert Catalogue("csv", source, items=lambda: iter(()), count=0).name == name

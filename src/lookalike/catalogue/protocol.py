@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Final, Literal
 
 from lookalike.catalogue.benchmark import Benchmark
 from lookalike.types import Item
@@ -31,6 +31,26 @@ Kind = Literal[
     "shopify",
     "woocommerce",
 ]
+
+
+GENERIC: Final = frozenset({"catalogue", "catalog", "data", "feed", "items", "labels", "products"})
+"""Names of files and folders that tell no data set from another."""
+
+SUFFIXES: Final = frozenset({".csv", ".tsv", ".txt", ".parquet", ".json", ".jsonl", ".ndjson", ".xml", ".gz", ".zip"})
+"""Suffixes of files, which are no part of a name; those of folders, such as `photos.2026`, are."""
+
+
+def short_name(source: str) -> str:
+    """Name of a file or folder without its suffix; of the next folder above that has a telling one, for generic names.
+
+    Args:
+        source: Path or URL; the host of a URL counts as a folder, without the user and password.
+    """
+    path = PurePosixPath(source.partition("?")[0])
+    while path.suffix.lower() in SUFFIXES:
+        path = path.with_suffix("")
+    names = [part.rpartition("@")[2] for part in reversed(path.parts) if part != "/" and not part.endswith(":")]
+    return next((name for name in names if name.lower() not in GENERIC), names[0] if names else source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +98,8 @@ class Catalogue:
 
     @property
     def name(self) -> str:
-        """Short printable name: of the published benchmark, or of the file or folder, without its suffix."""
-        if self.benchmark is not None:
-            return self.benchmark.name
-        name = PurePosixPath(self.source.partition("?")[0]).stem or self.source
+        """Short printable name: of the published benchmark, or of the source, see `short_name`."""
+        name = short_name(self.source) if self.benchmark is None else self.benchmark.name
         return "".join(letter if letter.isprintable() else "?" for letter in name)
 
     def out_of_reach(self, items: Iterable[Item]) -> list[bool]:
