@@ -4,7 +4,7 @@
     python bench/losses.py run --data hard --out losses        # in two terminals at once, on two cores
     python bench/losses.py table --out losses --page docs/losses.md --figure docs/images/losses.png
 
-Every row trains for the same number of photos. Its learning rate is the best of four by the dev figure of one seed;
+Every row trains for the same number of photos. Its learning rate is the best of three by the dev figure of one seed;
 the other seeds train with that rate alone, and the test photos are measured once for each seed, after the choice.
 """
 
@@ -14,6 +14,7 @@ import argparse
 import csv
 import fcntl
 import json
+import math
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -21,17 +22,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
 
 from lookalike.catalogue import open_catalogue
 from lookalike.evaluation.evaluate import Evaluation, evaluate
+from lookalike.models.content_hash import KEY, append_checksum
+from lookalike.models.default_model import SHIPPED_MODEL
 from lookalike.training.outcome import NotFiniteError
 from lookalike.training.train import train
 from losses_table import show
 
 BASE = Path(__file__).with_suffix(".toml")
-RATES = (1e-4, 3e-4, 1e-3, 3e-3)
+RATES = (3e-4, 1e-3, 3e-3)
 """Rates of the backbone among which one is chosen; new layers learn `new` times as fast."""
+
+STRIDE = 32
+"""Pixels between two cells of the default model's last map, each way."""
+
+PREPROCESSING = "lookalike.preprocessing"
+"""Key of the metadata of a model with its input size."""
 
 FOUND, TESTED = "run.json", "test.csv"
 METRICS = ("hit_rate@1", "map@r")
@@ -48,6 +59,8 @@ class Row:
         new: Rate of the new layers and of the loss's own weights, in that of the backbone.
         rates: Rates to choose from; empty takes the one that was chosen for the row `SupCon`.
         seeds: Number of seeds.
+        untrained: Whether the default model is tested as it is, in place of training one.
+        size: Input height and width of the default model that is tested; empty keeps its own.
     """
 
     name: str
@@ -56,6 +69,8 @@ class Row:
     new: float = 3.0
     rates: tuple[float, ...] = RATES
     seeds: int = 3
+    untrained: bool = False
+    size: tuple[int, ...] = ()
 
 
 BASELINE = "SupCon"
@@ -73,9 +88,9 @@ CONTRASTIVE = "pos_margin = 1.0, neg_margin = 0.5, distance = 'CosineSimilarity'
 SOFT = "temperature = 0.1"
 
 LOSSES = (
-    Row(BASELINE, "losses", seeds=5),
-    Row("triplet, batch-hard", "losses", _loss(TRIPLETS, arguments=MARGIN, miner="BatchHardMiner")),
+    Row(BASELINE, "losses"),
     Row("multi-similarity, its miner", "losses", _loss("MultiSimilarityLoss", miner="MultiSimilarityMiner")),
+    Row("triplet, batch-hard", "losses", _loss(TRIPLETS, arguments=MARGIN, miner="BatchHardMiner")),
     Row("Proxy-Anchor", "losses", _loss("ProxyAnchorLoss", arguments="margin = 0.1, alpha = 32"), new=10.0),
     Row("ArcFace", "losses", _loss("ArcFaceLoss", arguments="margin = 28.6, scale = 30"), new=10.0),
     Row("contrastive", "losses", _loss("ContrastiveLoss", arguments=CONTRASTIVE)),
@@ -96,27 +111,30 @@ def _other(name: str, *settings: str, rates: tuple[float, ...] = ()) -> Row:
 
 
 OTHERS = (
+    _other("input 128 x 96", "input.height=128", "input.width=96"),
+    _other("input 64 x 48", "input.height=64", "input.width=48"),
     _other(
         "hard negatives",
         "epoch_photos=800",
         "stage.0.epochs=4",
-        "hard_negatives={group = 4, photos = 2, false_negative_above = 1.0}",
+        "hard_negatives={every = 1, group = 4, photos = 2, false_negative_above = 1.0}",
     ),
-    _other("input 128 x 96", "input.height=128", "input.width=96"),
-    _other("200 steps", "epoch_photos=12800"),
     _other("32 products of 2", "products=32", "photos=2"),
-    _other("10 products of 6", "products=10", "photos=6", "epoch_photos=3000"),
-    _other("input 64 x 48", "input.height=64", "input.width=48"),
     _other("random weights", 'network.init=""', "stage.0.freeze=[]", rates=(1e-3, 3e-3)),
+    _other("200 steps", "epoch_photos=12800"),
+    _other("10 products of 6", "products=10", "photos=6", "epoch_photos=3000"),
     _other("embedding of 64", "network.embedding=64"),
 )
 """Rows with the loss of the baseline."""
 
-ROWS = (*LOSSES[:5], *OTHERS[:6], *LOSSES[5:8], *OTHERS[6:], *LOSSES[8:])
-"""All rows, the most important first."""
+UNTRAINED = (
+    Row("default model, not trained", "others", seeds=1, untrained=True),
+    Row("default model at 96 x 72, not trained", "others", seeds=1, untrained=True, size=(96, 72)),
+)
+"""The default model at its own input size of 192 x 144, and at that of the other rows."""
 
-UNTRAINED = Row("default model, not trained", "others", seeds=1)
-"""The default model as it is, at its own input size of 160 x 120."""
+ROWS = (*LOSSES[:5], *OTHERS[:3], *UNTRAINED, LOSSES[5], *OTHERS[3:5], *LOSSES[6:8], *OTHERS[5:], *LOSSES[8:])
+"""All rows, the most important first."""
 
 
 def main() -> None:
@@ -134,21 +152,18 @@ def main() -> None:
     if given.command == "run":
         run_all(given.data / "catalogue.csv", given.out)
     else:
-        rows = [(row.name, row.group) for row in (*ROWS, UNTRAINED)]
+        rows = [(row.name, row.group) for row in ROWS]
         show(given.out, rows, baseline=BASELINE, page=given.page, figure=given.figure)
 
 
 def run_all(catalogue: Path, out: Path) -> None:
     """Train and test all rows that no other process has in work."""
-    untested = out / UNTRAINED.name / "as-it-is"
-    untested.mkdir(parents=True, exist_ok=True)
-    test_one(untested, catalogue=catalogue, model="default")
     left = list(ROWS)
     while left:
         for row in list(left):
             folder = out / row.name
             rates = row.rates or chosen_rate(out / BASELINE)
-            if not rates:
+            if not rates and not row.untrained:
                 continue
             folder.mkdir(parents=True, exist_ok=True)
             with held(folder / "lock") as mine:
@@ -179,13 +194,29 @@ def held(path: Path) -> Iterator[bool]:
 
 
 def run_row(row: Row, rates: Sequence[float], *, catalogue: Path, folder: Path) -> None:
-    """Choose the rate of a row on dev, train its other seeds, and test all of its seeds."""
+    """Choose the rate of a row on dev, train its other seeds, and test all of its seeds.
+
+    Raises:
+        ValueError: Another run gave the same values: the settings of one of the two change nothing.
+    """
+    if row.untrained:
+        place = folder / "as-it-is"
+        place.mkdir(exist_ok=True)
+        model = place / "model.onnx"
+        write_default(model, size=row.size)
+        test_one(place, catalogue=catalogue, model=model)
+        refuse_equal(place / TESTED)
+        model.unlink()
+        (folder / "done").touch()
+        return
     tried = {rate: run_one(row, rate, 0, catalogue=catalogue, folder=folder) for rate in rates}
     rate = max(tried, key=lambda rate: tried[rate])
     (folder / "rate.json").write_text(json.dumps({"rate": rate, "dev": {str(one): tried[one] for one in tried}}))
     for seed in range(row.seeds):
         run_one(row, rate, seed, catalogue=catalogue, folder=folder)
-        test_one(folder / name_of(rate, seed), catalogue=catalogue)
+        place = folder / name_of(rate, seed)
+        test_one(place, catalogue=catalogue, model=place / "best.safetensors")
+        refuse_equal(place / TESTED)
     for large in (*folder.glob("*/state.pt"), *folder.glob("*/*.safetensors")):
         large.unlink()
     (folder / "done").touch()
@@ -204,11 +235,11 @@ def run_one(row: Row, rate: float, seed: int, *, catalogue: Path, folder: Path) 
     shutil.rmtree(place, ignore_errors=True)
     began, cpu = time.time(), time.process_time()
     settings = (
-        *row.settings,
         f"data.0.source={json.dumps(str(catalogue.resolve()))}",
         f"seed={seed}",
         f"stage.0.backbone_rate={rate}",
         f"stage.0.learning_rate={rate * row.new}",
+        *row.settings,
     )
     try:
         figure = train(str(BASE), overrides=settings, out=place).figure or 0.0
@@ -222,15 +253,52 @@ def run_one(row: Row, rate: float, seed: int, *, catalogue: Path, folder: Path) 
     return figure
 
 
-def test_one(place: Path, *, catalogue: Path, model: str = "") -> None:
-    """Measure a model, or the checkpoint of a run, on the test photos, and write what each query gave."""
-    model = model or str(place / "best.safetensors")
-    if (place / TESTED).exists() or not (model == "default" or Path(model).exists()):
+def write_default(path: Path, *, size: tuple[int, ...]) -> None:
+    """Write the default model, for another input height and width if they are given."""
+    model = onnx.load(str(SHIPPED_MODEL))
+    if size:
+        for own, pixels in zip(model.graph.input[0].type.tensor_type.shape.dim[2:], size, strict=True):
+            own.dim_value = pixels
+        del model.graph.value_info[:]  # shapes between the layers
+        cells = [-(-pixels // STRIDE) for pixels in size]
+        outputs = {output.name: output for output in model.graph.output}
+        for own, count in zip(outputs["map"].type.tensor_type.shape.dim[2:], cells, strict=True):
+            own.dim_value = count
+        (pooled,) = (node.input[1] for node in model.graph.node if node.op_type == "Reshape" and "map" in node.input)
+        (shape,) = (tensor for tensor in model.graph.initializer if tensor.name == pooled)
+        batch, channels, _ = onnx.numpy_helper.to_array(shape)
+        shape.CopyFrom(onnx.numpy_helper.from_array(np.array([batch, channels, math.prod(cells)]), pooled))
+        for entry in model.metadata_props:
+            if entry.key == PREPROCESSING:
+                entry.value = json.dumps(json.loads(entry.value) | dict(zip(("height", "width"), size, strict=True)))
+    kept = [entry for entry in model.metadata_props if entry.key != KEY.decode()]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    onnx.save(model, str(path))
+    append_checksum(path)
+
+
+def test_one(place: Path, *, catalogue: Path, model: Path) -> None:
+    """Measure a model on the test photos, unless that is done, and write what each query gave."""
+    if (place / TESTED).exists() or not model.exists():
         return
     threads = torch.get_num_threads()
-    found = evaluate(catalogue, model=model, protocol="product", where="split = 'test'", weights={"deep": 1})
+    found = evaluate(catalogue, model=str(model), protocol="product", where="split = 'test'", weights={"deep": 1})
     torch.set_num_threads(threads)  # an embedder takes all processors, and the next run trains in this process
     write_tested(found, place / TESTED, catalogue=catalogue)
+
+
+def refuse_equal(tested: Path) -> None:
+    """Refuse the test values of a run if those of another run are the same, to the last digit.
+
+    Raises:
+        ValueError: They are.
+    """
+    if tested.exists():
+        own = tested.read_bytes()
+        for other in sorted(tested.parents[2].glob(f"*/*/{TESTED}")):
+            if other != tested and other.read_bytes() == own:
+                raise ValueError(f"{tested} has the values of {other}: the settings of one of the two change nothing")
 
 
 def write_tested(found: Evaluation, path: Path, *, catalogue: Path) -> None:

@@ -73,6 +73,8 @@ def read(folder: Path) -> Tested | None:
 def drawn_means(row: Tested, families: Float64, members: np.ndarray, random: np.random.Generator) -> Float64:
     """Means of the columns for resampled families and seeds, (DRAWS, 3).
 
+    The mean of n resampled seeds has (n - 1) / n of the variance of a mean of n seeds, so its deviation is scaled up.
+
     Args:
         row: The row.
         families: (DRAWS, F) how often each family is drawn, the same for all rows, so that differences are paired.
@@ -82,7 +84,8 @@ def drawn_means(row: Tested, families: Float64, members: np.ndarray, random: np.
     count = families.shape[1]
     sums = np.stack([[np.bincount(members, seed[:, c], minlength=count) for c in range(3)] for seed in row.values])
     seeds = random.integers(len(sums), size=(DRAWS, len(sums)))
-    mean_of_seeds = sums[seeds].mean(axis=1)
+    mean, scale = sums.mean(axis=0), np.sqrt(len(sums) / max(1, len(sums) - 1))
+    mean_of_seeds = mean + scale * (sums[seeds].mean(axis=1) - mean)
     sizes = np.bincount(members, minlength=count)
     found: Float64 = (families[:, None, :] * mean_of_seeds).sum(axis=2) / (families * sizes).sum(axis=1)[:, None]
     return found

@@ -350,6 +350,7 @@ def test_values_of_a_label_are_mined_as_products_are(config: Path, tmp_path: Pat
         ('sampler.name="balanced" sampler.balance="type"', "need the sampler 'products', not 'balanced'"),
         ("loss=[] data.0.heads={type=1.0}", "are for metric losses"),
         ("photos=1 loss.0.labels=type", "hard_negatives of 'type' need photos >= 2, got 1"),
+        ("hard_negatives={group=3}", "hard_negatives with every = 0 are off: set every above 0, or leave them out"),
         ("hard_negatives.every=-1", "every: expected a number from 0.01 to 100,000, or 0"),
         ("hard_negatives.false_negative_above=0", "false_negative_above: expected a number above 0 and up to 1"),
     ],

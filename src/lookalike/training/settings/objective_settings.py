@@ -97,13 +97,14 @@ class HardNegativeSettings:
     Where the metric losses compare another label, its values take the place of products.
 
     Attributes:
-        every: Epochs between two minings, the first before the first step of each stage; 0 draws batches without them.
+        every: Epochs between two minings, the first before the first step of each stage; 0 draws batches without them,
+            and allows no other of these settings.
         group: Products of a group, at most `products`: each in turn, with those that are most similar to it.
         photos: Photos of each product that are embedded for a mining, drawn anew each time. The similarity of two
             products is the highest cosine of a photo of one and a photo of the other.
         bank: Photos that are embedded for a mining, at most; each product gives one first, then each a second.
-        false_negative_above: Similarity above which two products are taken for the same garment, and never put into
-            one group.
+        false_negative_above: Similarity above which two products are taken for the same garment, and not put into one
+            group; they may share a batch.
     """
 
     every: Annotated[float, Range(least=0.01, most=100_000, or_zero=True)] = 0.0
@@ -161,6 +162,8 @@ def check_hard_negatives(
         ConfigError: They do not.
     """
     if not given.every:
+        if given != HardNegativeSettings():
+            raise ConfigError(f"{where}: hard_negatives with every = 0 are off: set every above 0, or leave them out")
         return
     if sampler.name != "products":
         raise ConfigError(f"{where}: hard_negatives need the sampler 'products', not {sampler.name!r}")
