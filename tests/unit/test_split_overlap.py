@@ -12,7 +12,9 @@ import lookalike
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.cli import main
 from lookalike.evaluation.split_overlap import overlap_notes
-from lookalike.types import Item
+from lookalike.models.photo_choices import TRAINED_ON, choices_text
+from lookalike.types import Item, PhotoChoice
+from tiny_model import write_tiny_model
 
 
 def item(number: int, split: str | None, product: str | None, photo: str = "") -> Item:
@@ -37,6 +39,19 @@ def test_each_kind_of_overlap_is_told(tmp_path: Path) -> None:
     )
     assert overlap_notes(items, items[3:], unknown=["NA"]) == ()
     assert overlap_notes(items[2:], items[2:], unknown=["NA"]) == ()
+
+
+def test_training_on_a_catalogue_without_splits_is_told(tmp_path: Path) -> None:
+    table = write_drawn(tmp_path / "sample", products=4, photos=2)
+    choices = {name: choices_text([PhotoChoice(False, "", name)]) for name in ("sample", "cub")}
+    models = {
+        name: write_tiny_model(tmp_path / f"{name}.onnx", metadata={TRAINED_ON: text}) for name, text in choices.items()
+    }
+    note = "the model was trained on data named 'sample', which have no split: it may know the measured photos"
+    assert note in lookalike.evaluate(table, model=models["sample"], protocol="product").to_json()["notes"]
+    assert note not in lookalike.evaluate(table, model=models["cub"], protocol="product").to_json()["notes"]
+    items = [item(1, "test", "p"), item(2, None, "p")]
+    assert overlap_notes(items, items, unknown=(), name="sample", trained_on=["sample"]) == (), "a split is known"
 
 
 def test_an_evaluation_tells_it(tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]) -> None:

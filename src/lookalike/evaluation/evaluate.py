@@ -325,7 +325,8 @@ def evaluate(
             retrieval=retrieval,
             embedded=embedded,
         )
-    overlap = overlap_notes(catalogue.items(), items, unknown=unknowns)
+    seen_in, name = found.trained_on or (), catalogue.name
+    overlap = overlap_notes(catalogue.items(), items, unknown=unknowns, name=name, trained_on=seen_in)
     values, about = found.metric_values, () if boxed is None else (boxed.note,)
     products = () if chosen.asks_in_words else products_of(values.queries, items, unknown=unknowns)
     values = replace(values, notes=(*values.notes, *overlap, *about), products=products, resample=resample)

@@ -14,19 +14,35 @@ SPLIT: Final = "split"
 TRAIN: Final = "train"
 
 
-def overlap_notes(catalogue: Iterable[Item], measured: Sequence[Item], *, unknown: Collection[str]) -> tuple[str, ...]:
+def overlap_notes(
+    catalogue: Iterable[Item],
+    measured: Sequence[Item],
+    *,
+    unknown: Collection[str],
+    name: str = "",
+    trained_on: Collection[str] = (),
+) -> tuple[str, ...]:
     """Compare the measured items with the training items of their catalogue.
 
     Args:
         catalogue: All items of the catalogue.
         measured: Those that take part in a measurement.
         unknown: Products that mean "unknown".
+        name: Name of the catalogue.
+        trained_on: Names of the catalogues that the model was trained on.
 
     Returns:
-        Notes, a line each: measured photos that are training photos; products of the others that are products of
-        training photos; and files of the others whose content is that of a training photo.
+        Notes, a line each: training on a catalogue of this name, where no item has a split; or measured photos that are
+        training photos, products of the others that are products of training photos, and files of the others whose
+        content is that of a training photo.
     """
-    train = [item for item in catalogue if item.attributes.get(SPLIT) == TRAIN]
+    train, splits = [], False
+    for item in catalogue:
+        splits = splits or SPLIT in item.attributes
+        if item.attributes.get(SPLIT) == TRAIN:
+            train.append(item)
+    if not train and not splits and name in trained_on:
+        return (f"the model was trained on data named {name!r}, which have no split: it may know the measured photos",)
     if not train:
         return ()
     ids = {item.id for item in train}
