@@ -47,6 +47,9 @@ def test_only_what_a_visitor_searched_for_is_remembered(
     try:
         page = open_page(server)
         choose(page, query_photo)
+        page.wait_for_function("performance.getEntriesByType('resource').some(one => one.name.endsWith('/tells.js'))")
+        page.wait_for_load_state("networkidle")
+        opened = shown(page)[1]
         page.locator("#grid .card").nth(1).get_by_role("button", name=re.compile("^Details")).click()
         dialog = page.get_by_role("dialog")
         dialog.get_by_role("button", name="Why similar?").click()
@@ -66,7 +69,7 @@ def test_only_what_a_visitor_searched_for_is_remembered(
         searches = [*file.searches()]
     whole, boxed, weighed, *others = [one for one in searches if one.search.kind == "photo"]
     assert others == [] and whole.search.weights == boxed.search.weights != weighed.search.weights
-    assert ("click", wanted, 3) in weighed.events
+    assert ("click", wanted, 3) in weighed.events and ("click", opened, 2) in whole.events
     report = report_of(searches, since=0.0, until=1.0)
-    assert (report.chosen.count, report.chosen.total, len(report.unchosen)) == (1, len(searches), len(searches) - 1)
+    assert (report.chosen.count, report.chosen.total, len(report.unchosen)) == (2, len(searches), len(searches) - 2)
     assert report.kinds["photo"] == 3 and report.kinds.get("item", 0) <= 1  # the clicked card is searched by

@@ -37,7 +37,7 @@ from lookalike.spaces import Space
 class OnePixel:
     spaces = (Space("deep", 3, "pixel@1"),)
     fingerprint = "pixel@1"
-    wanted_size = 1
+    wanted_size = parallel_calls = 1
 
     def prepare(self, photo):
         pixel = np.asarray(photo, dtype=np.float32)[0, 0] + 1

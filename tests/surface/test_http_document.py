@@ -92,6 +92,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
         (isinstance(weights, dict) and not any(weights.values()))
         or (body.get("metrics") and (examples > 1 or body.get("index") not in (None, "auto", "exact")))
         or (body.get("metrics") and (body.get("expand") or body.get("rerank")))
+        or not any(map(str.isalnum, str(body.get("text"))))  # no word
         or (any(body.get(name) is not None for name in ("k1", "k2", "trust")) and not body.get("rerank"))
         or (body.get("alpha") is not None and not body.get("expand"))
         or ((body.get("box") or body.get("garment")) and (examples > 1 or not body.get("photo")))

@@ -18,10 +18,9 @@ const isMoving = () => settings.events && document.querySelector(".held, [type=r
 
 export class Answers {
 	passing = false; // the last answer was asked for meanwhile
-	#kept = new Map(); // key -> {matches, weights, labels, noGarment, reading, passing, ended}: what was fetched so far
+	#kept = new Map(); // key -> what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
 
-	/** Cached answer of a key. */
 	get(key) {
 		return this.#kept.get(key);
 	}
@@ -29,9 +28,8 @@ export class Answers {
 	/** Whether all matches that a state shows are cached. */
 	has(state) {
 		const answer = this.get(keyOf(state));
-		return (
-			answer !== undefined && (!answer.passing || isMoving()) && (answer.ended || answer.matches.length >= state.shown)
-		);
+		if (!answer || (answer.passing && !isMoving())) return false;
+		return answer.ended || answer.matches.length >= state.shown;
 	}
 
 	/** Fetch the missing pages of an answer, and return all of it; `sent` is told which share of a photo is sent. */
@@ -70,7 +68,6 @@ export class Answers {
 		return matches[0]?.explanation;
 	}
 
-	/** Query of a state, for the server. */
 	async #asked(state) {
 		const photo = state.photo && (await kept(state.photo));
 		if (state.photo && !photo) throw new ApiError("gone", "");
@@ -139,5 +136,4 @@ export const isNoGood = ({anyway, weights, filters, box, garment, text}, {matche
 	matches.length > 0 &&
 	(isBare(noGarment) || matches.every(({relevance}) => relevance < PROBABLY));
 
-/** Whether the photo probably shows no garment. */
 export const isBare = noGarment => noGarment > PROBABLY;

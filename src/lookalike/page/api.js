@@ -23,7 +23,6 @@ export class ApiError extends Error {
 	}
 }
 
-/** Products, or each photo by itself. */
 const GROUP = settings.group === "product" ? "product" : null;
 
 /**
@@ -75,7 +74,6 @@ export const getItems = (offset, limit, signal) => ask(`items?offset=${offset}&l
 export const getFacets = (where, signal) =>
 	ask(`facets?values=${MOST_VALUES}${where ? `&where=${encodeURIComponent(where)}` : ""}`, {signal});
 
-/** Pixels of the longest side of a photo in the grid. */
 export const THUMBNAIL = devicePixelRatio > 1.3 ? 640 : 360;
 
 /** URL of an item's photo; `size` is the longest side in pixels. */
@@ -95,7 +93,6 @@ async function getBytes(path) {
 	});
 }
 
-/** Whether the server answers at all. */
 export const isThere = () =>
 	fetch("healthz", {cache: "no-store", signal: AbortSignal.timeout(LONGEST_MS)}).then(
 		answer => answer.ok,

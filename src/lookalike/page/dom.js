@@ -25,7 +25,6 @@ export function make(tag, ...parts) {
 	return element;
 }
 
-/** One of the inline icons of the page. */
 export function icon(name) {
 	const space = "http://www.w3.org/2000/svg";
 	const svg = document.createElementNS(space, "svg");
@@ -36,7 +35,6 @@ export function icon(name) {
 	return svg;
 }
 
-/** Put an element at sides in fractions. */
 export function put(element, sides) {
 	for (const [side, value] of Object.entries(sides)) element.style[side] = `${value * 100}%`;
 }
@@ -57,7 +55,6 @@ export async function withStyle(sheet, part) {
 	return (await Promise.all([part, styles.get(sheet)]))[0];
 }
 
-/** How the focus follows a pointer. */
 export const QUIETLY = {preventScroll: true, focusVisible: false};
 
 /** Element with an id. @returns {any} */

@@ -54,7 +54,6 @@ export class Filters {
 
 const keyOf = facet => `${isNumbers(facet) ? "range" : "values"}.${facet.name}`;
 
-/** Text without case and accents. */
 const folded = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().trim();
 
 class Group {
@@ -106,7 +105,6 @@ class ValuesGroup extends Group {
 		);
 	}
 
-	/** Field that looks for values. */
 	#searchField() {
 		const label = message("search_values", {name: labelOf(this.name)});
 		const oninput = () => this.show(this.facet, this.filter);

@@ -6,7 +6,6 @@ import {hasMessage, language, message, numberText, settings} from "./settings.js
 const {columns, labels} = settings;
 const NAMING = ["title", "name", "productdisplayname"];
 
-/** Whether an attribute is a title. */
 export const isNaming = attribute =>
 	columns.title ? attribute === columns.title : NAMING.includes(attribute.toLowerCase());
 
@@ -48,13 +47,11 @@ export function wordText(word) {
 	return language === "en" ? labelOf(word) : "";
 }
 
-/** Text with a capital at its beginning. */
 export const capital = text => text.charAt(0).toLocaleUpperCase(language) + text.slice(1);
 
 export const spaceLabel = space =>
 	hasMessage(keyOf("space", space)) ? message(keyOf("space", space)) : labelOf(space.replace(/-/g, " "));
 
-/** Display text of a value. */
 export function valueText(value) {
 	if (value === null || value === undefined) return "";
 	if (typeof value === "boolean") return message(value ? "yes" : "no");
@@ -71,7 +68,6 @@ const scores = new Intl.NumberFormat(language, {minimumFractionDigits: 2, maximu
 
 export const scoreText = score => scores.format(score).replace("-", "\u2212");
 
-/** Share from 0 to 1 as a whole percentage. */
 export const percentText = share => new Intl.NumberFormat(language, {style: "percent"}).format(share);
 
 /** Line of the values that the settings name, or of a few short ones that the name of the item does not contain. */

@@ -54,9 +54,9 @@ const explain = (match, signal) => answers.explanation(state, match, signal);
 let details = null;
 const query = new QueryPanel(doors);
 const words = new Words({search: searchWords, weigh: textWeight => go({textWeight}, {push: false})});
-/** @type {import("./weights.js").Weights|null} Made when it is first seen. */
+/** @type {import("./weights.js").Weights|null} */
 let weights = null;
-/** @type {import("./filters.js").Filters|null} Such as the weights. */
+/** @type {import("./filters.js").Filters|null} */
 let filters = null;
 const isWide = matchMedia("(min-width: 900px)");
 /** @type {typeof import("./sheet.js")|null} */
@@ -78,7 +78,6 @@ const actions = {
 /** What is told of the use of answers, if it is; best effort. */
 const tells = () => (settings.events ? import("./tells.js") : null);
 
-/** Change the state, and render it. */
 function go(change, {push = true} = {}) {
 	state = {...state, ...change};
 	const url = location.pathname + writeState(state);
@@ -90,7 +89,6 @@ function go(change, {push = true} = {}) {
 	refresh();
 }
 
-/** Look at a drawn box, or at the whole photo. */
 function boxed(box) {
 	const {garments, chosen} = answers.garments(state);
 	const garment = !box && garments.length ? WHOLE : null;
@@ -157,7 +155,6 @@ async function showChips() {
 	});
 }
 
-/** Recent searches, if there are any. */
 async function showRecent() {
 	if (!recentSearches().length) return;
 	const module = await needed(import("./recent.js"));
@@ -196,7 +193,6 @@ async function arrive(problem) {
 	}
 }
 
-/** Show an error that leaves nothing else to show. */
 function failAlone(error) {
 	byId("key")?.remove();
 	setMode("alone");

@@ -2,7 +2,6 @@
 
 import {place} from "./place.js";
 
-/** Language that the address asks for; it stays there. */
 const LANGUAGE = new URLSearchParams(location.search).get("lang");
 
 export const PAGE = 24;
@@ -104,7 +103,6 @@ export function whereOf(filters, without = null) {
 	return terms.length ? terms.join(" and ") : null;
 }
 
-/** Number of filtered attributes. */
 export const filtersInUse = filters =>
 	[...filters.values()].filter(({values, low, high}) => values.length || low !== null || high !== null).length;
 
