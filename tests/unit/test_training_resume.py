@@ -146,13 +146,14 @@ def test_a_run_is_resumed_with_the_same_data_elsewhere_and_other_harmless_settin
     for name in ("one", "two"):
         shutil.copytree(stopped, tmp_path / name, copy_function=shutil.copyfile)  # with new times
     moved = tmp_path / "two"
-    (moved / "sample").rename(moved / "elsewhere")
-    table = moved / "elsewhere" / "catalogue.csv"
+    (moved / "elsewhere").mkdir()
+    (moved / "sample").rename(moved / "elsewhere" / "sample")  # the name of its folder is that of a catalogue
+    table = moved / "elsewhere" / "sample" / "catalogue.csv"
     text = table.read_text(encoding="utf-8")
     header, *rows = text.splitlines()
     table.write_text("\n".join([f"{header},note", *(f"{row},unused" for row in rows)]), encoding="utf-8")
     one = loop.train(tmp_path / "one" / "steps.toml", resume=tmp_path / "one" / "run")
-    harmless = ["data.0.source=elsewhere/catalogue.csv", "save_every=1", "unreadable=3", "workers=1"]
+    harmless = ["data.0.source=elsewhere/sample/catalogue.csv", "save_every=1", "unreadable=3", "workers=1"]
     two = loop.train(moved / "steps.toml", resume=moved / "run", overrides=harmless)
     assert one.checkpoint.read_bytes() == two.checkpoint.read_bytes()
     with pytest.raises(ConfigError, match=r"other settings.*: seed was 0 and is 1$"):
