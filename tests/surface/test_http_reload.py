@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import pty
-import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from running_server import RunningServer
 from small_shop import TOKEN, Shop
 from starlette.testclient import TestClient
 
@@ -285,51 +285,23 @@ def test_a_gallery_is_closed_after_its_last_request(served: AppContext, files: F
     assert closed == [True]
 
 
-class Running:
-    """A server in a process of its own."""
+class Running(RunningServer):
+    """A server of the files."""
 
     def __init__(self, files: Files, shop: Shop, *options: str) -> None:
-        self.log: list[str] = []
-        command = [sys.executable, "-m", "lookalike.cli", "serve", "--config", str(files.config)]
-        command += ["--keys", str(files.keys), "--token-file", str(files.token), "--model", str(shop.model)]
-        self.process = subprocess.Popen([*command, "--port", "0", *options], stderr=subprocess.PIPE, text=True)
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        self.address = ""
-        self.wait_for(lambda: bool(self.address))
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log.append(line)
-            if found := re.search(r" at (http://127\.0\.0\.1:\d+)/", line):
-                self.address = found[1]
-
-    def wait_for(self, done: Callable[[], bool]) -> None:
-        for _ in range(1200):
-            if done():
-                return
-            assert self.process.poll() is None, self.log
-            time.sleep(0.05)
-        raise AssertionError(self.log)
+        named = ["--config", str(files.config), "--keys", str(files.keys), "--token-file", str(files.token)]
+        super().__init__([*named, "--model", str(shop.model), *options])
 
     def items(self) -> int:
         with urllib.request.urlopen(f"{self.address}/v1/info", timeout=20) as answer:
             return int(json.load(answer)["items"])
-
-    def count(self, event: str) -> int:
-        return sum(f'"event": "{event}"' in line for line in self.log)
 
 
 @pytest.fixture
 def running(files: Files, shop: Shop) -> Iterator[Running]:
     server = Running(files, shop)
     yield server
-    server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(timeout=60) == 0
-    server.reader.join()
-    assert server.process.stderr is not None
-    server.process.stderr.close()
+    server.stop()
 
 
 def test_the_signal_reloads_and_does_not_stop_the_server(running: Running, files: Files) -> None:

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from running_server import RunningServer
 from small_shop import TOKEN, Shop
 from test_http_jobs import Cdn
 
@@ -29,34 +28,11 @@ from raw_server import RawServer
 PROCESSES = 2
 
 
-class Running:
+class Running(RunningServer):
     """A server with several processes."""
 
     def __init__(self, options: Sequence[str], **variables: str) -> None:
-        self.log: list[str] = []
-        command = [sys.executable, "-m", "lookalike.cli", "serve", "--processes", str(PROCESSES), "--port", "0"]
-        self.process = subprocess.Popen(
-            [*command, *options], stderr=subprocess.PIPE, text=True, env={**os.environ, **variables}
-        )
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-        self.address = ""
-        self.wait_for(lambda: bool(self.address))
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log.append(line)
-            if found := re.search(r" at (http://127\.0\.0\.1:\d+)/", line):
-                self.address = found[1]
-
-    def wait_for(self, done: Callable[[], bool]) -> None:
-        for _ in range(1200):
-            if done():
-                return
-            assert self.process.poll() is None, self.log
-            time.sleep(0.05)
-        raise AssertionError(self.log)
+        super().__init__(["--processes", str(PROCESSES), *options], **variables)
 
     def ask(self, path: str, body: object = None, *, method: str | None = None, key: str = TOKEN) -> tuple[int, Any]:
         """Ask over a new connection, which any of the processes accepts."""
@@ -95,13 +71,6 @@ class Running:
         """Process numbers of those that serve."""
         of_all = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(child) for child in of_all if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(timeout=60) == 0
-        self.reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
 
 
 class Files:
@@ -165,7 +134,7 @@ def test_several_processes_are_one_server(running: Running, files: Files) -> Non
     assert {answer.get("total") for answer in running.everywhere("/v1/also/items?limit=0")} == {12}
     files.write()
     running.process.send_signal(signal.SIGHUP)
-    running.wait_for(lambda: sum('"event": "reloaded"' in line for line in running.log) == 2 * PROCESSES)
+    running.wait_for(lambda: running.count("reloaded") == 2 * PROCESSES)
     assert {running.ask("/v1/also/items?limit=0")[0] for _ in range(20)} == {404}
     files.config.write_text("nonsense")
     assert running.ask("/v1/admin/reload", method="POST")[1]["error"]["code"] == "reload_failed"
@@ -207,9 +176,7 @@ def test_processes_end_with_the_one_that_started_them(files: Files) -> None:
         time.sleep(0.05)
     else:
         raise AssertionError(server.log)
-    server.reader.join()
-    assert server.process.stderr is not None
-    server.process.stderr.close()
+    server.close()
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ class HardNegativeSettings:
         every: Epochs between two minings, the first before the first step of each stage; 0 draws batches without them,
             and allows no other of these settings.
         group: Products of a group, at most `products`: each in turn, with those that are most similar to it.
-        photos: Photos of each product that are embedded for a mining, drawn anew each time. The similarity of two
+        photos: Photos of each product that are embedded for a mining, drawn again each time. The similarity of two
             products is the highest cosine of a photo of one and a photo of the other.
         bank: Photos that are embedded for a mining, at most; each product gives one first, then each a second.
         false_negative_above: Similarity above which two products are taken for the same garment, and not put into one
