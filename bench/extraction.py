@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Callable
 from itertools import islice, product
@@ -12,7 +13,8 @@ import numpy as np
 import onnx
 import torch
 
-from index_stages import index_beside_network
+from index_feeding import time_feeding
+from index_stages import CORES, index_beside_network, rate_of
 from lookalike.benchmarking.report import BenchmarkReport, Row
 from lookalike.benchmarking.timing import TimedCall, time_in_turns
 from lookalike.catalogue.opening import open_catalogue
@@ -132,6 +134,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=2400, help="for the default model; ResNet-50 gets a sixth")
     parser.add_argument("--index-only", action="store_true", help="only the default model's index run, and its stages")
+    parser.add_argument("--json", type=Path, help="file for all figures")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lookalike-bench-") as temporary:
         place = Path(temporary)
@@ -140,9 +143,18 @@ if __name__ == "__main__":
         if not asked.index_only:
             report.rows.extend(beside_pytorch(place))
             models = {"ResNet-50 at 224": (place / "resnet50.onnx", asked.photos // 6), **models}
-        tables = []
+        tables, figures = [], {}
         for name, (model, photos) in models.items():
-            rows, stages = index_beside_network(place, model=model, name=name, photos=photos)
+            rows, stages, micros = index_beside_network(place, model=model, name=name, photos=photos)
             report.rows.extend(rows)
-            tables.append(stages)
+            tables.append(stages.to_markdown(micros, name=name))
+            figures[name] = stages.to_json(micros)
+        network = open_network(device="cpu")
+        turns = sorted((place / "default model").rglob("turn-*.csv"))
+        feeding = time_feeding(place, turns, network.identity, network.dimension)
+        rate = rate_of(CORES, feeding.decoding + feeding.kernel, feeding.feeding)
+        tables.append(feeding.to_markdown(CORES, rate))
+        figures["processes that decode"] = feeding.to_json(CORES, rate)
         print("\n\n".join([report.to_markdown(), *tables]))
+        if asked.json:
+            asked.json.write_text(json.dumps({**report.to_json(), "stages": figures}, indent=1), encoding="utf-8")

@@ -30,10 +30,11 @@ from lookalike.embedding.color import Color
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.model_loading import open_network, parallel_threads, processors
 from lookalike.embedding.network import Network
+from lookalike.embedding.preparation import COLORS
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.images import open_image, read_bytes
 from lookalike.ingest.pipeline import index_catalogue
-from lookalike.types import Float32, Item
+from lookalike.types import JSON, Float32, Item
 
 Result = TypeVar("Result")
 
@@ -75,11 +76,12 @@ def write_photos(folder: Path, count: int) -> list[Path]:
     return tables
 
 
-def index_beside_network(folder: Path, *, model: str | Path, name: str, photos: int) -> tuple[list[Row], str]:
+def index_beside_network(folder: Path, *, model: str | Path, name: str, photos: int) -> tuple[list[Row], Stages, float]:
     """Compare index runs, from JPEG files to committed rows, with the network alone on preprocessed batches.
 
     Returns:
-        Rows of a report, in wall time and in processor time, and the stages as a Markdown table.
+        Rows of a report, in wall time and in processor time, the stages, and the processor time of an index run,
+        microseconds for a photo.
     """
     tables = write_photos(folder / name, photos)
     embedder = PhotoEmbedder(network := open_network(model, device="cpu", threads=parallel_threads([model])))
@@ -119,7 +121,7 @@ def index_beside_network(folder: Path, *, model: str | Path, name: str, photos: 
                 )
             )
     stages = time_stages(items, embedder, network, folder / f"{name}-stages.gallery")
-    return rows, stages.to_markdown(ours.processor * 1e6 / photos, name=name)
+    return rows, stages, ours.processor * 1e6 / photos
 
 
 def run_batches(network: Network, inputs: Float32, batches: int, threads: int) -> None:
@@ -150,14 +152,32 @@ class Stages:
         told = {**self.median, "rows, threads, cold caches and the rest": whole - sum(self.median.values())}
         lines = [f"| {name}: stage | microseconds a photo | share |", "| --- | --- | --- |"]
         lines += [f"| {stage} | {micros:,.0f} | {micros / whole:.2f} |" for stage, micros in told.items()]
-        locked, network = whole - self.without_lock, self.median["network"]
-        for what, work in (("with the network", whole), ("without the network, as beside a GPU", whole - network)):
+        locked = whole - self.without_lock
+        for what, work in self._works(whole).items():
             rate = rate_of(CORES, work - locked, locked)
             lines.append(
-                f"| {what}: about {1e6 / locked:,.0f} photos/s a process; {CORES} cores {rate * 1e6:,.0f} by the "
-                f"model | {work:,.0f}, of which {locked:,.0f} with the lock | {rate * work / CORES:.2f} of linear |"
+                f"| threads, {what}: about {1e6 / locked:,.0f} photos/s a process; {CORES} cores {rate * 1e6:,.0f} by "
+                f"the model | {work:,.0f}, of which {locked:,.0f} with the lock | {rate * work / CORES:.2f} of linear |"
             )
         return "\n".join(lines)
+
+    def to_json(self, whole: float) -> dict[str, JSON]:
+        """JSON form of the same."""
+        locked = whole - self.without_lock
+        return {
+            "microseconds": {**self.median, "whole": whole, "with the lock": locked},
+            "cores": CORES,
+            "of linear": {
+                what: rate_of(CORES, work - locked, locked) * work / CORES for what, work in self._works(whole).items()
+            },
+        }
+
+    def _works(self, whole: float) -> dict[str, float]:
+        """Processor time of the work that the cores share, microseconds for a photo."""
+        return {
+            "with the network": whole,
+            "without the network, as beside a GPU": whole - self.median["network"],
+        }
 
 
 def time_stages(items: Sequence[Item], embedder: PhotoEmbedder, network: Network, folder: Path) -> Stages:
@@ -184,7 +204,7 @@ def time_stages(items: Sequence[Item], embedder: PhotoEmbedder, network: Network
                 pixels = [each["deep"] for each in ready]
                 inputs = timed("normalise", steps.normalised, pixels, photos=PARALLEL_BATCH)
                 timed("network", network.run, inputs, photos=PARALLEL_BATCH)
-                timed("colours", color.embed_colors, [each["color"] for each in ready], photos=PARALLEL_BATCH)
+                timed("colours", color.embed_colors, [each[COLORS] for each in ready], photos=PARALLEL_BATCH)
                 rows.append(embedder.embed_prepared(ready).vectors)
                 ready = []
         count = len(rows) * PARALLEL_BATCH

@@ -1,4 +1,4 @@
-"""Benchmark of one search in a new process, `lookalike search`, against the original system."""
+"""Benchmark of a search in a new process, `lookalike search`, against the original system and importing PyTorch."""
 
 from __future__ import annotations
 
@@ -91,11 +91,15 @@ def measure(*, rows: int) -> BenchmarkReport:
             raise SystemExit(f"the photo itself was not found: {found}")
         if len(run(original).splitlines()) != ANSWERS:
             raise SystemExit("the original system gave no answers")
-        ours, theirs = TimedCall(lambda _: run(search), RUNS), TimedCall(lambda _: run(original), RUNS)
-        time_in_turns(ours, theirs, rounds=RUNS // 2)
+        importing = [sys.executable, "-c", "import torch, torchvision"]
+        ours, theirs, imports = (
+            TimedCall(lambda _, command=command: run(command), RUNS) for command in (search, original, importing)
+        )
+        time_in_turns(ours, theirs, imports, rounds=RUNS // 2)
     what = f"a photo in a new process, `lookalike search`, default model, {rows:,} rows"
     peer = "original on today's PyTorch, ResNet-50"
     report.rows.append(Row(what, "10x", ours.timing, peer, theirs.timing))
+    report.rows.append(Row(what, "5x", ours.timing, "importing PyTorch and torchvision", imports.timing))
     return report
 
 
@@ -107,4 +111,9 @@ def run(command: list[str]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=ROWS, help="photos in the gallery")
-    print(measure(rows=parser.parse_args().rows).to_markdown())
+    parser.add_argument("--json", type=Path, help="file for all figures")
+    asked = parser.parse_args()
+    report = measure(rows=asked.rows)
+    print(report.to_markdown())
+    if asked.json:
+        asked.json.write_text(json.dumps(report.to_json(), indent=1), encoding="utf-8")

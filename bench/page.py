@@ -71,7 +71,7 @@ def fill(gallery: Path, folder: Path) -> None:
 @contextmanager
 def serving(gallery: Path) -> Iterator[str]:
     """Run a server; yields its address."""
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", str(PORT)]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", str(gallery), "--port", str(PORT)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         url = f"http://127.0.0.1:{PORT}/"
         try:

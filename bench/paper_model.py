@@ -27,9 +27,11 @@ from lookalike.gallery.local.schema import PAGE_BYTES
 from lookalike.gallery.milvus.schema import SEGMENT_BYTES
 from lookalike.index.faiss_candidates import candidate_count, one_thread
 from lookalike.index.ivf import Ivf
+from lookalike.index.row_format import RowFormat
 from lookalike.spaces import concatenate, width
 
 COLUMNS = width(SPACES)
+ROW_BYTES = RowFormat.of(SPACES).row_bytes
 GB, HOURS_A_MONTH = 1e9, 730
 
 BYTES_A_NUMBER: Mapping[str, float] = {
@@ -135,19 +137,23 @@ def gallery_bytes_read(rows: int) -> float:
     """Return the bytes that a search of a gallery in a folder reads, with the rows of its candidates."""
     grouping = Ivf.grouping(rows, SPACES)
     lists = bytes_read(rows, lists=grouping.lists, probed=grouping.probes, code="4 bits for two numbers")
-    return lists + 4 * COLUMNS * candidate_count(10)
+    return lists + ROW_BYTES * candidate_count(10)
 
 
 def derived_bytes(rows: int) -> float:
-    """Return the bytes of `derived/`: rows, numbers, and lists of codes in blocks of 32, half a block of each empty."""
+    """Return the bytes of `derived/`: rows, their numbers, factors and checksums, and lists of codes in blocks of 32.
+
+    Half a block of each list is empty.
+    """
     lists = Ivf.grouping(rows, SPACES).lists
     coded = BYTES_A_NUMBER["4 bits for two numbers"] * COLUMNS + 8
-    return rows * (4 * COLUMNS + 8 + coded) + lists * (16 * coded + 4 * COLUMNS)
+    about_row = 8 + 4 * len(SPACES) + 8
+    return rows * (ROW_BYTES + about_row + coded) + lists * (16 * coded + 4 * COLUMNS)
 
 
 def database_bytes(rows: int) -> float:
     """Return the bytes of `gallery.db`: pages of whole vectors, and about 70 further bytes for each item."""
-    return rows * (PAGE_BYTES / (PAGE_BYTES // (4 * COLUMNS + 12)) + 70)
+    return rows * (PAGE_BYTES / (PAGE_BYTES // (ROW_BYTES + 12)) + 70)
 
 
 @dataclass(frozen=True, slots=True)

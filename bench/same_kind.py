@@ -4,8 +4,9 @@
 
 The tables have the columns `file`, `kind` and `split`; the photos of the dev split ask and answer, whole or by their
 boxes. Prints a Markdown table: how often the first answer, and how many of the first ten, are of the right kind,
-without the restriction, among items with the kind of the catalogue, and among items with a tag of the model as
-`lookalike tag` gives it. A photo in which the model sees no garment asks all items.
+without the restriction, among items with the kind of the catalogue (always, or with `auto` where the photo probably
+shows a kind), and among items with a tag of the model as `lookalike tag` gives it. A photo in which the model sees no
+garment asks all items.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import KIND, labels_of
 from lookalike.embedding.model_loading import open_network
+from lookalike.retrieval.same_kind import PROBABLE
 from lookalike.tuning.labelled_photos import LabelledPhotos, PhotoEmbedding, labelled_items
 from lookalike.tuning.tagging import LEAST
 
@@ -56,7 +58,7 @@ def measured(queries: LabelledPhotos, asked: Sequence[str], gallery: LabelledPho
         right = truth[best] == kind
         first.append(bool(right[:1].any()))
         ten.append(right.sum() / K)
-    return f"{np.mean(first):.3f} | {np.mean(ten):.3f}"
+    return f"{np.mean(first):.3f}, {np.mean(ten):.3f}"
 
 
 def main() -> None:
@@ -76,14 +78,15 @@ def main() -> None:
     photos = {source: embedding.embed(items, kind=KIND) for source, items in read.items()}
     gallery = photos[arguments.catalogue]
     tags = kinds_seen(gallery, embedder.labels, least=LEAST)
-    print("| queries | first | of ten | by the catalogue's kind, first | of ten | by tags, first | of ten |")
-    print("|---|---|---|---|---|---|---|")
+    print("| queries | all items | by the catalogue's kind | auto | by tags |")
+    print("|---|---|---|---|---|")
     for source in arguments.queries:
         queries = photos[source]
-        seen = kinds_seen(queries, embedder.labels, least=0.0)
+        seen, probable = (kinds_seen(queries, embedder.labels, least=least) for least in (0.0, PROBABLE))
         none = [""] * len(queries.items)
-        cells = [measured(queries, none, gallery, gallery.kinds)]
-        cells += [measured(queries, seen, gallery, kinds) for kinds in (gallery.kinds, tags)]
+        own = gallery.kinds
+        sides = ((none, own), (seen, own), (probable, own), (seen, tags))
+        cells = [measured(queries, asked, gallery, kinds) for asked, kinds in sides]
         print(f"| {source}, {len(queries.items):,} | {' | '.join(cells)} |")
 
 

@@ -1,8 +1,8 @@
 """Benchmark a gallery in a folder by number of rows: building, size, memory, opening, searching, filters and changes.
 
-Prints the table of docs/scale.md, and draws its plots:
+Prints the table of docs/scale.md or writes it into the page, and draws its plots:
 
-    python bench/scale.py --json growth.json --pictures docs/images
+    python bench/scale.py --json growth.json --page docs/scale.md --pictures docs/images     # or: make bench-scale
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.benchmarking.searching import ROWS
 from lookalike.render.plots import GROUPS, plot
 from lookalike.spaces import width
+from performance_page import replaced
 from scale_phases import OPENINGS, QUERIES, SHARES, Asked, Built, Changed, Filtered, Memory, Opened, Searched, fresh
 
 if TYPE_CHECKING:
@@ -53,6 +55,11 @@ class Point:
     def raw(self) -> int:
         """Size of the vectors as float32, in bytes."""
         return 4 * self.rows * width(SPACES)
+
+    @property
+    def on_disk(self) -> int:
+        """Size of `gallery.db` and `derived/`, in bytes."""
+        return self.built.database + self.built.derived
 
     @property
     def memory_used(self) -> Memory:
@@ -116,6 +123,7 @@ def table(points: Sequence[Point]) -> Iterator[tuple[str, Cell]]:
     yield "most memory of its own while building, MB", lambda point: f"{point.built.peak_anonymous / 1e6:,.0f}"
     yield "`gallery.db`, MB", lambda point: f"{point.built.database / 1e6:,.0f}"
     yield "`derived/`, MB", lambda point: f"{point.built.derived / 1e6:,.0f}"
+    yield "both, times the raw vectors", lambda point: f"{point.on_disk / point.raw:.2f}"
     yield "open, files in memory, ms; to the first answer", lambda point: openings(point.opened)
     yield "open, files on disk only, ms; to the first answer", lambda point: openings(point.opened_cold)
     yield "memory of its own after the first query, MB", lambda point: share(point, point.memory["one query"].anonymous)
@@ -198,7 +206,7 @@ def draw(points: Sequence[Point], folder: Path) -> None:
         curve(times, rows, [one.p50_ms for one in searches], "p50")
         curve(times, rows, [one.p99_ms for one in searches], "p99", 1)
         times.set(title="One query, ms", ylim=(0, None))
-        curve(sizes, rows, [(point.built.database + point.built.derived) / GB for point in points], "on disk", 3)
+        curve(sizes, rows, [point.on_disk / GB for point in points], "on disk", 3)
         curve(sizes, rows, [point.raw / GB for point in points], "raw vectors", 4)
         curve(sizes, rows, [point.memory_used.mapped / GB for point in points], "mapped files in memory")
         curve(sizes, rows, [point.memory_used.anonymous / GB for point in points], "memory of its own", 1)
@@ -243,6 +251,7 @@ def main() -> None:
         "--rows", type=int, nargs="+", default=[ROWS, 1_000_000, 5_000_000], help="rows of each gallery, ascending"
     )
     parser.add_argument("--json", type=Path, help="file for all figures, rewritten after each step")
+    parser.add_argument("--page", type=Path, help="page whose table is replaced, in place of printing it")
     parser.add_argument("--pictures", type=Path, help="folder for the plots")
     options = parser.parse_args()
     report = BenchmarkReport([])  # made first: it records the load of the machine
@@ -252,7 +261,12 @@ def main() -> None:
             if options.json:
                 figures = {**report.to_json(), "rows": [asdict(point) for point in points]}
                 options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    print(f"{to_markdown(points)}\n\n{report.circumstances()}")
+    lines = [to_markdown(points), "", f"measured {datetime.now(UTC):%Y-%m-%d}, {report.circumstances()}"]
+    if options.page:
+        text = options.page.read_text(encoding="utf-8")
+        options.page.write_text(replaced(text, "growth", lines, by="make bench-scale"), encoding="utf-8")
+    else:
+        print("\n".join(lines))
     if options.pictures:
         draw(points, options.pictures)
 

@@ -1,16 +1,17 @@
-"""Compare a gallery's search, with the items of its answers, with FAISS alone; and searches with filters.
+"""Compare a gallery's search, with the items of its answers, with FAISS alone; also with filters, and after commits.
 
 FAISS has the gallery's own lists, probes and candidates, and its `IndexRefineFlat` scores the candidates again, so that
 both sides have the same recall; its selector of a filter's rows is made ahead. All sides take turns in one process, in
 one thread. Medians are of processor time, which other programs disturb least. It prints tables of docs/benchmarks.md:
 
-    python bench/search_path.py
+    python bench/search_path.py --json search-path.json
     python bench/search_path.py --folder kept.gallery    # makes the gallery there once, and uses it again
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,7 +32,7 @@ from lookalike.index.faiss_candidates import candidate_count
 from lookalike.index.ivf import Ivf
 from lookalike.index.scaling import Scale
 from lookalike.spaces import concatenate, scaled_query
-from lookalike.types import Bool, Float32, Item
+from lookalike.types import JSON, Bool, Float32, Item
 
 QUERIES = 500
 SHARES = (0.01, 0.05, 0.2)
@@ -42,6 +43,12 @@ FILTERS = 30
 
 REPEATS = 20
 """Queries of a filter after its first; one of them copies the codes of its rows."""
+
+COMMITS = 30
+"""Commits of another connection, each followed by two queries of the same filter."""
+
+ALTERED = 16
+"""Items that a commit alters."""
 
 TIE = 1e-6
 """Scores that differ by less than this are equal."""
@@ -54,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=ROWS)
     parser.add_argument("--folder", type=Path, help="folder of the gallery; made if it is missing")
+    parser.add_argument("--json", type=Path, help="file for all figures")
     options = parser.parse_args()
     faiss.omp_set_num_threads(1)
     report = BenchmarkReport([])  # made first: it records the load of the machine
@@ -68,9 +76,11 @@ def main() -> None:
         gallery = stack.enter_context(LocalGallery(place))
         bench = SideBySide(gallery, drawn, lots)
         print(f"{options.rows:,} rows of {' + '.join(str(space.dimension) for space in SPACES)}, k {K}\n")
-        bench.whole()
-        bench.filtered()
+        measured = [*bench.whole(), *bench.filtered(), *bench.committed()]
     print(f"\n{report.circumstances()}")
+    if options.json:
+        figures = {**report.to_json(), "count": options.rows, "k": K, "rows": measured}
+        options.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 def make(folder: Path, drawn: Features, lots: np.ndarray) -> None:
@@ -141,8 +151,8 @@ class SideBySide:
             right += int((scores[list(answer)] >= np.partition(scores, -K)[-K] - TIE).sum())
         return right / (K * len(answers))
 
-    def whole(self) -> None:
-        """Print the table of searches without a filter."""
+    def whole(self) -> list[dict[str, JSON]]:
+        """Print the table of searches without a filter, and return its figures."""
         recalls = (
             self.recall({number: [row for row, _ in self.ours(number)] for number in range(QUERIES)}),
             self.recall({number: self.bare(number, self.probes) for number in range(QUERIES)}),
@@ -155,9 +165,11 @@ class SideBySide:
         print("| --- | --- | --- | --- | --- | --- |")
         print(f"| `Gallery.search` and `items` | {recalls[0]:.4f} | {ours.cells(bare)} |")
         print(f"| FAISS alone | {recalls[1]:.4f} | {bare.cells(bare)} |")
+        return [ours.figures("gallery", recalls[0]), bare.figures("FAISS alone", recalls[1])]
 
-    def filtered(self) -> None:
-        """Print the table of searches with filters."""
+    def filtered(self) -> list[dict[str, JSON]]:
+        """Print the table of searches with filters, and return its figures."""
+        measured = []
         print(f"\n| a filter that passes | | recall@10 | {HEADINGS} |")
         print("| --- | --- | --- | --- | --- | --- | --- |")
         for share in SHARES:
@@ -177,11 +189,43 @@ class SideBySide:
                 recalls.append(self.recall(answers, allowed))
                 recalls_bare.append(self.recall(answers_bare, allowed))
                 del bits
-            print(f"| {share:.0%} | the first time | {np.mean(recalls):.4f} | {first.cells(bare)} |")
-            print(f"| | repeated | {np.mean(recalls):.4f} | {again.cells(bare)} |")
-            print(f"| | FAISS alone, all lists | {np.mean(recalls_bare):.4f} | {bare.cells(bare)} |")
+            recall, recall_bare = float(np.mean(recalls)), float(np.mean(recalls_bare))
+            print(f"| {share:.0%} | the first time | {recall:.4f} | {first.cells(bare)} |")
+            print(f"| | repeated | {recall:.4f} | {again.cells(bare)} |")
+            print(f"| | FAISS alone, all lists | {recall_bare:.4f} | {bare.cells(bare)} |")
+            measured += [
+                first.figures("gallery, a new filter", recall, share=share),
+                again.figures("gallery, a repeated filter", recall, share=share),
+                bare.figures("FAISS alone, all lists", recall_bare, share=share),
+            ]
+        return measured
+
+    def committed(self) -> list[dict[str, JSON]]:
+        """Print the table of searches after commits that leave the items as they are, and return its figures."""
+        print(f"\n| a filter that passes | {AFTER} | the query after it, median | least, ms |")
+        print("| --- | --- | --- | --- | --- |")
+        measured = []
+        with LocalGallery(self.gallery.folder) as writer:
+            for share in (1.0, *SHARES):
+                after, next_one = Timed(), Timed()
+                where = None if share == 1 else f"lot >= 3 and lot < {3 + round(share * 1000)}"
+                for number in range(REPEATS):
+                    self.ours(number, where)
+                for number in range(COMMITS):
+                    altered = range(number * ALTERED, (number + 1) * ALTERED)
+                    writer.update([item_of(row, int(self.lots[row])) for row in altered])
+                    after.call(lambda n=number, w=where: self.ours(n, w))
+                    next_one.call(lambda n=number, w=where: self.ours(n + 1, w))
+                cells = f"{after.median:.3f} | {min(after.wall):.3f} | {next_one.median:.3f} | {min(next_one.wall):.3f}"
+                print(f"| {share:.0%} | {cells} |")
+                measured += [
+                    after.figures("gallery, after a commit", None, share=share),
+                    next_one.figures("gallery, the query after it", None, share=share),
+                ]
+        return measured
 
 
+AFTER = f"after a commit of {ALTERED} items, median, ms of processor time | least, ms"
 HEADINGS = "median, ms of processor time | least, ms | ratio of medians | of the least"
 
 
@@ -200,11 +244,34 @@ class Timed:
         self.wall.append(1000 * (time.perf_counter() - began))
         return made
 
+    @property
+    def median(self) -> float:
+        """Median of the processor time, in milliseconds."""
+        return float(np.median(self.processor))
+
     def cells(self, peer: Timed) -> str:
         """Cells of a table: `HEADINGS`."""
-        medians = float(np.median(self.processor)), float(np.median(peer.processor))
+        medians = self.median, peer.median
         least = min(self.wall), min(peer.wall)
         return f"{medians[0]:.3f} | {least[0]:.3f} | {medians[0] / medians[1]:.2f} | {least[0] / least[1]:.2f}"
+
+    def figures(self, what: str, recall: float | None, *, share: float | None = None) -> dict[str, JSON]:
+        """Figures of a row of a table.
+
+        Args:
+            what: What was timed.
+            recall: Recall of the answers, in [0, 1]; None where it was not measured.
+            share: Fraction of the items that the filter passes; None without a filter.
+        """
+        return {
+            "what": what,
+            "share": share,
+            "recall": recall,
+            "processor_p50_ms": self.median,
+            "p50_ms": float(np.median(self.wall)),
+            "p99_ms": float(np.percentile(self.wall, 99)),
+            "least_ms": min(self.wall),
+        }
 
 
 if __name__ == "__main__":

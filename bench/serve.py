@@ -2,7 +2,7 @@
 
     python bench/serve.py                         # all loads: about ten minutes on an idle machine
     python bench/serve.py --seconds 5 --soak 500  # a quick run
-    python bench/serve.py --processes 2           # of a server with two processes
+    python bench/serve.py --processes 1 2 --json serving.json  # of one process, then of two; all figures in a file
 
 1. Embedder alone: decode and embed the photos in this process, without a server; the fastest of three ways.
 2. Full load: a closed loop of clients that send the next request after each answer. Full load and the embedder alone
@@ -15,8 +15,8 @@
 6. Full load by default, in which a finder looks for the garments of each photo first, which 1 to 5 leave out
    (`garment=whole`): it takes more processor time than the embedder.
 
-Prints a table with the goals. The client writes prepared bytes to sockets to use little processor time; it shares the
-processors with the server, and its share is printed. Needs Linux, for /proc.
+Prints a table with the goals for each number of processes. The client writes prepared bytes to sockets to use little
+processor time; it shares the processors with the server, and its share is printed. Needs Linux, for /proc.
 """
 
 from __future__ import annotations
@@ -25,158 +25,73 @@ import argparse
 import asyncio
 import contextlib
 import io
+import json
 import os
-import random
 import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
+from http_load import Latencies, Load, closed_loop, open_loop, requests_of
+from lookalike.benchmarking.report import BenchmarkReport
 from lookalike.embedding.protocol import Prepared
 from lookalike.images import open_image
 
-BOUNDARY = "bench"
 CLIENTS, CROWD, TURNS = 16, 300, 3
 PAGE, TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-RATE_GOAL, TAIL_GOAL, GROWTH_GOAL = 0.9, 3.0, 0.05
+RATE_GOAL, RATE_GOAL_OF_SEVERAL, TAIL_GOAL, GROWTH_GOAL = 0.85, 0.95, 2.5, 0.05
 
 
 @dataclass
-class Load:
-    """Results of a load.
+class Figures:
+    """What was measured of one server; `asdict` of it is in the file of `--json`.
 
     Attributes:
-        statuses: Number of answers by HTTP status; 0 for broken connections.
-        seconds: Latencies of answers with status 200, in seconds.
-        wall: Duration of the load, in seconds.
-        client: Processor time of this process, in seconds.
-        server: Processor time of the server, in seconds.
+        processes: Number of its processes.
+        photo_kb: Mean size of a query photo, in kB.
+        alone_per_s: Photos per second of the embedder alone.
+        alone_ms: Its processor time per photo, in milliseconds.
+        full_per_s: Searches per second of full load.
+        server_ms: Processor time of the server per search, in milliseconds.
+        client_ms: Processor time of the clients per search, in milliseconds.
+        ratio: Full load / embedder alone: the median of the turns.
+        ratios: The same of each turn, in ascending order.
+        even: 80 % of full load, evenly spaced.
+        random: 80 % of full load, at random times.
+        soaked: Requests of the soak.
+        memory_mib: Resident memory after each tenth of them.
+        overload: Latencies and refusals of more clients than there is room for.
+        p50_after_ms: Median latency of one client after it, in milliseconds.
+        finder_per_s: Searches per second of full load with the finder.
+        finder_server_ms: Processor time of the server per search with the finder, in milliseconds.
+        failed: Errors and broken connections of all loads.
     """
 
-    statuses: Counter[int] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)
-    wall: float = 0.0
-    client: float = 0.0
-    server: float = 0.0
-
-    @property
-    def failed(self) -> int:
-        """Number of requests with neither status 200 nor 429: errors, and broken connections."""
-        return sum(self.statuses.values()) - self.statuses[200] - self.statuses[429]
-
-    @property
-    def rate(self) -> float:
-        """Answers with status 200 per second."""
-        return self.statuses[200] / self.wall
-
-    def quantile(self, share: float) -> float:
-        """Quantile of the latencies, in milliseconds."""
-        return float(np.quantile(self.seconds, share)) * 1000
-
-
-def requests_of(photos: Sequence[bytes], *, port: int, garment: str) -> list[bytes]:
-    """Return the bytes of a search request for each photo."""
-    made = []
-    for photo in photos:
-        part = f"--{BOUNDARY}\r\nContent-Disposition: form-data; name="
-        head = f'{part}"garment"\r\n\r\n{garment}\r\n{part}"photo"; filename="q.jpg"\r\n\r\n'.encode()
-        body = head + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
-        made.append(
-            f"POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {len(body)}\r\n"
-            f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode()
-            + body
-        )
-    return made
-
-
-class Connection:
-    """A persistent connection."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-
-    async def ask(self, request: bytes) -> int:
-        """Send a request, and return the status of its answer, or 0 if the connection broke."""
-        try:
-            if self._streams is None:
-                self._streams = await asyncio.open_connection("127.0.0.1", self._port, limit=2**20)
-            reader, writer = self._streams
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-            await reader.readexactly(int(found[1]) if found else 0)
-            return int(head[9:12])
-        except (OSError, asyncio.IncompleteReadError):
-            self.close()
-            return 0
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
-
-
-async def closed_loop(requests: Sequence[bytes], *, port: int, clients: int, seconds: float, most: int = 0) -> Load:
-    """Send requests from clients that wait for each answer, until time is up or `most` were answered."""
-    load, until = Load(), time.perf_counter() + seconds
-    asked = 0
-
-    async def client(number: int) -> None:
-        nonlocal asked
-        connection, turn = Connection(port), number
-        while time.perf_counter() < until and (not most or asked < most):
-            asked += 1
-            started = time.perf_counter()
-            status = await connection.ask(requests[turn % len(requests)])
-            load.statuses[status] += 1
-            if status == 200:
-                load.seconds.append(time.perf_counter() - started)
-            elif status == 429:
-                await asyncio.sleep(0.05)  # less than the server's Retry-After, but not at once
-            turn += clients
-        connection.close()
-
-    began, cpu = time.perf_counter(), time.process_time()
-    await asyncio.gather(*(client(number) for number in range(clients)))
-    load.wall, load.client = time.perf_counter() - began, time.process_time() - cpu
-    return load
-
-
-async def open_loop(requests: Sequence[bytes], *, port: int, rate: float, seconds: float, even: bool) -> Load:
-    """Send requests at a rate, evenly spaced or at random times, without waiting; each is timed from when it is due."""
-    load, chance = Load(), random.Random(1)
-    free: list[Connection] = []
-
-    async def ask(request: bytes, due: float) -> None:
-        connection = free.pop() if free else Connection(port)
-        status = await connection.ask(request)
-        load.statuses[status] += 1
-        if status == 200:
-            load.seconds.append(time.perf_counter() - due)
-        free.append(connection)
-
-    began, cpu = time.perf_counter(), time.process_time()
-    due, running = began, []
-    while due < began + seconds:
-        await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        running.append(asyncio.create_task(ask(random.Random(len(running)).choice(requests), due)))
-        due += 1 / rate if even else chance.expovariate(rate)
-    await asyncio.gather(*running)
-    load.wall, load.client = time.perf_counter() - began, time.process_time() - cpu
-    for connection in free:
-        connection.close()
-    return load
+    processes: int
+    photo_kb: float
+    alone_per_s: float
+    alone_ms: float
+    full_per_s: float
+    server_ms: float
+    client_ms: float
+    ratio: float
+    ratios: Sequence[float]
+    even: Latencies
+    random: Latencies
+    soaked: int
+    memory_mib: Sequence[float]
+    overload: Latencies
+    p50_after_ms: float
+    finder_per_s: float
+    finder_server_ms: float
+    failed: int
 
 
 class Alone:
@@ -253,7 +168,7 @@ def processor_seconds(process: int) -> float:
 @contextlib.contextmanager
 def served(gallery: Path, processes: int) -> Iterator[tuple[int, int]]:
     """Run `lookalike serve`; yields its process id and its port."""
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(gallery), "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", str(gallery), "--port", "0"]
     command += ["--processes", str(processes)]
     with tempfile.TemporaryFile("w+") as log, subprocess.Popen(command, stderr=log, text=True) as process:
         try:
@@ -287,19 +202,26 @@ def shop_of(folder: Path) -> tuple[Path, list[bytes]]:
     return gallery, photos
 
 
-async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: float, soak: int) -> list[str]:
-    """Run all loads, one after the other; returns the rows of the table."""
+async def measure(
+    process: int, port: int, photos: Sequence[bytes], *, processes: int, seconds: float, soak: int
+) -> Figures:
+    """Run all loads, one after the other."""
     requests, alone = requests_of(photos, port=port, garment="whole"), Alone(photos)
-    await closed_loop(requests, port=port, clients=4, seconds=min(3.0, seconds))  # to warm up
-    turns: list[tuple[tuple[float, float], Load]] = []
-    for turn in range(TURNS):
-        by_itself = alone.best(seconds)
+
+    async def full_load(requests: Sequence[bytes]) -> Load:
         before = processor_seconds(process)
         load = await closed_loop(requests, port=port, clients=CLIENTS, seconds=seconds)
         load.server = processor_seconds(process) - before
+        return load
+
+    await closed_loop(requests, port=port, clients=4, seconds=min(3.0, seconds))  # to warm up
+    turns: list[tuple[tuple[float, float], Load]] = []
+    for turn in range(TURNS):
+        by_itself, load = alone.best(seconds), await full_load(requests)
         turns.append((by_itself, load))
         print(f"turn {turn + 1}: alone {by_itself[0]:.0f}/s, served {load.rate:.0f}/s", file=sys.stderr)
-    (best, each), full = sorted(turns, key=lambda turn: turn[1].rate / turn[0][0])[TURNS // 2]
+    turns.sort(key=lambda turn: turn[1].rate / turn[0][0])
+    (best, each), full = turns[TURNS // 2]
     even, chance = [
         await open_loop(requests, port=port, rate=0.8 * full.rate, seconds=seconds, even=way) for way in (True, False)
     ]
@@ -311,37 +233,61 @@ async def measure(process: int, port: int, photos: Sequence[bytes], *, seconds: 
         print(f"soak: {(part + 1) * (soak // 10):,} requests, {memory[-1]:.1f} MiB", file=sys.stderr)
     crowd = await closed_loop(requests, port=port, clients=CROWD, seconds=seconds)
     after = await closed_loop(requests, port=port, clients=1, seconds=2)
-    found = await closed_loop(
-        requests_of(photos, port=port, garment="auto"), port=port, clients=CLIENTS, seconds=seconds
-    )
-    ratio, growth = full.rate / best, memory[-1] / memory[0] - 1
-    failed = sum(load.failed for load in (*(load for _, load in turns), even, chance, soaked, crowd, after, found))
-    size = statistics.fmean(map(len, photos)) / 1000
+    found = await full_load(requests_of(photos, port=port, garment="auto"))
     searches = full.statuses[200]
-    took = (full.server + full.client) / searches * 1000
+    return Figures(
+        processes=processes,
+        photo_kb=statistics.fmean(map(len, photos)) / 1000,
+        alone_per_s=best,
+        alone_ms=each,
+        full_per_s=full.rate,
+        server_ms=full.server / searches * 1000,
+        client_ms=full.client / searches * 1000,
+        ratio=full.rate / best,
+        ratios=[load.rate / rate for (rate, _), load in turns],
+        even=even.told(),
+        random=chance.told(),
+        soaked=soak,
+        memory_mib=memory,
+        overload=crowd.told(),
+        p50_after_ms=after.quantile(0.5),
+        finder_per_s=found.rate,
+        finder_server_ms=found.server / found.statuses[200] * 1000,
+        failed=sum(load.failed for load in (*(load for _, load in turns), even, chance, soaked, crowd, after, found)),
+    )
+
+
+def table_of(found: Figures) -> list[str]:
+    """Return the lines of the table."""
+    goal = RATE_GOAL if found.processes == 1 else RATE_GOAL_OF_SEVERAL
+    memory, part = found.memory_mib, found.soaked // 10
     return [
         "| what | measured | goal | |",
         "|---|---|---|---|",
-        f"| the embedder alone, JPEGs of {size:.0f} kB | {best:.0f} photos/s, {each:.1f} ms of processor each | | |",
-        f"| full load, {CLIENTS} clients | {full.rate:.0f} searches/s, {took:.1f} ms of processor each, "
-        f"{full.client / searches * 1000:.1f} of it the client's | | |",
-        row("full load / embedder alone", f"{ratio:.2f}", f"at least {RATE_GOAL}", ratio >= RATE_GOAL),
-        tail_row("evenly spaced", even),
-        tail_row("at random moments", chance),
+        f"| the embedder alone, JPEGs of {found.photo_kb:.0f} kB | {found.alone_per_s:.0f} photos/s, "
+        f"{found.alone_ms:.1f} ms of processor each | | |",
+        f"| full load, {CLIENTS} clients, {found.processes} process{'es' * (found.processes > 1)} | "
+        f"{found.full_per_s:.0f} searches/s, {found.server_ms + found.client_ms:.1f} ms of processor each, "
+        f"{found.client_ms:.1f} of it the client's | | |",
+        row("full load / embedder alone", f"{found.ratio:.2f}", f"at least {goal}", found.ratio >= goal),
+        tail_row("evenly spaced", found.even),
+        tail_row("at random moments", found.random),
         row(
-            f"memory after {soak // 10:,} and after {soak:,} requests",
+            f"memory after {part:,} and after {found.soaked:,} requests",
             f"{memory[0]:.0f} and {memory[-1]:.0f} MiB",
             f"at most {GROWTH_GOAL:.0%} more",
-            growth <= GROWTH_GOAL,
+            memory[-1] <= (1 + GROWTH_GOAL) * memory[0],
         ),
         row(
             f"overload, {CROWD} clients that do not wait",
-            f"{crowd.rate:.0f} searches/s, {crowd.statuses[429]:,} refused; p50 {after.quantile(0.5):.1f} ms after it",
+            f"{found.overload.searches_per_s:.0f} searches/s, {found.overload.refused:,} refused; "
+            f"p50 {found.p50_after_ms:.1f} ms after it",
             "answered or refused",
-            not crowd.failed,
+            not found.failed,
         ),
-        f"| full load with the finder of garments | {found.rate:.0f} searches/s | | |",
-        row("errors and broken connections, all loads", f"{failed}", "none", not failed),
+        f"| full load with the finder of garments | {found.finder_per_s:.0f} searches/s, "
+        f"{found.finder_server_ms:.1f} ms of the server's processor each | | |",
+        row("errors and broken connections, all loads", f"{found.failed}", "none", not found.failed),
     ]
 
 
@@ -350,11 +296,11 @@ def row(what: str, measured: str, goal: str, reached: bool) -> str:
     return f"| {what} | {measured} | {goal} | {'reached' if reached else 'missed'} |"
 
 
-def tail_row(how: str, load: Load) -> str:
+def tail_row(how: str, load: Latencies) -> str:
     """Return the row of the table for a load of 80 %."""
-    middle, late = load.quantile(0.5), load.quantile(0.99)
-    measured = f"{late:.1f} ms / {middle:.1f} ms = {late / middle:.1f}, {load.statuses[429]} refused"
-    what = f"80 % of it, {load.rate:.0f}/s {how}: p99 / p50"
+    middle, late = load.p50_ms, load.p99_ms
+    measured = f"{late:.1f} ms / {middle:.1f} ms = {late / middle:.1f}, {load.refused} refused"
+    what = f"80 % of it, {load.searches_per_s:.0f}/s {how}: p99 / p50"
     return row(what, measured, f"at most {TAIL_GOAL:g}", late <= TAIL_GOAL * middle)
 
 
@@ -363,16 +309,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=30.0, help="duration of each load")
     parser.add_argument("--soak", type=int, default=20_000, help="requests of the soak")
-    parser.add_argument("--processes", type=int, default=1, help="processes of the server")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1], help="processes of each server to measure")
     parser.add_argument("--photos", type=Path, help="folder of JPEG query photos, instead of drawn ones")
+    parser.add_argument("--json", type=Path, help="file for all figures, rewritten after each server")
     given = parser.parse_args()
+    report = BenchmarkReport([])  # made first: it records the load of the machine
+    measured: list[Mapping[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
         gallery, photos = shop_of(Path(folder))
         if given.photos:
             photos = [path.read_bytes() for path in sorted(given.photos.rglob("*.jpg"))[:500]]
-        with served(gallery, given.processes) as (process, port):
-            rows = asyncio.run(measure(process, port, photos, seconds=given.seconds, soak=given.soak))
-    print("\n".join(rows))
+        for processes in given.processes:
+            with served(gallery, processes) as (process, port):
+                found = asyncio.run(
+                    measure(process, port, photos, processes=processes, seconds=given.seconds, soak=given.soak)
+                )
+            print("\n".join(table_of(found)), end="\n\n")
+            measured.append(asdict(found))
+            if given.json:
+                told = {**report.to_json(), "date": f"{datetime.now(UTC):%Y-%m-%d}", "rows": measured}
+                given.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    print(report.circumstances())
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from pytorch_metric_learning.losses import SupConLoss  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
+from lookalike.benchmarking.report import BenchmarkReport  # noqa: E402
 from lookalike.catalogue.sample.drawn import write_drawn  # noqa: E402
 from lookalike.training.run.interruption import Interruption  # noqa: E402
 from lookalike.training.run.loop import Run  # noqa: E402
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--products", type=int, default=8, help="products of a batch, with 4 photos of each")
     parser.add_argument("--height", type=int, default=160)
     parser.add_argument("--width", type=int, default=120)
+    parser.add_argument("--json", type=Path, help="file for all figures")
     parser.add_argument("--profile", action="store_true", help="print where the run's own loop spends its time")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -134,6 +136,7 @@ def main() -> None:
 
 def measure(folder: Path, given: argparse.Namespace) -> None:
     """Draw a catalogue, and train on it in both ways."""
+    report = BenchmarkReport([])  # made first: it records the load of the machine
     write_drawn(folder / "sample", products=max(12, given.products), photos=4)
     text = SETTINGS.format(
         **{name: getattr(given, name) for name in ("backbone", "products", "height", "width")},
@@ -210,6 +213,7 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
         f"{torch.get_num_threads()} threads; losses from {losses[0]:.2f} to {losses[-1]:.2f}, "
         f"which differ by a part of {parts[0]:.1e} in the first step and {max(parts):.1e} at most"
     )
+    figures: dict[str, dict[str, float]] = {}
     for place, what in enumerate(("processor time", "time on the clock")):
         mine = [step[place] for step in ours[WARM:]]
         theirs = [step[place] for step in plains[WARM:]]
@@ -218,6 +222,14 @@ def measure(folder: Path, given: argparse.Namespace) -> None:
             f"ratio of the sums {sum(mine) / sum(theirs):.3f}, of the medians "
             f"{statistics.median(mine) / statistics.median(theirs):.3f}"
         )
+        figures[what] = {
+            "ours_ms": statistics.median(mine) * 1000,
+            "plain_ms": statistics.median(theirs) * 1000,
+            "ratio_of_sums": sum(mine) / sum(theirs),
+        }
+    if given.json:
+        told = {**report.to_json(), "backbone": given.backbone, "steps": given.steps, "rows": figures}
+        given.json.write_text(json.dumps(told, indent=1), encoding="utf-8")
     if given.profile:
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
 

@@ -22,7 +22,8 @@ import numpy as np
 from scipy import stats
 
 from lookalike.finding.finder import Finder
-from lookalike.types import Bool, Float32, Int64
+from lookalike.retrieval.garment_choice import BOXED
+from lookalike.types import Bool, Float32, Garment, Int64
 from worn_data import (
     CCP,
     KINDS,
@@ -33,6 +34,7 @@ from worn_data import (
     as_found,
     as_it_is,
     catalogue,
+    kind_seen,
     no_garments,
     street,
     users,
@@ -89,8 +91,10 @@ class Described:
     nothing: Rows | None
 
 
-def described(model: str, photos: Photos, *, kept: Path, found: View | None) -> Described:
-    """Describe all photos by a model."""
+def described(
+    model: str, photos: Photos, *, kept: Path, garments: Mapping[Path, Sequence[Garment]] | None
+) -> Described:
+    """Describe all photos by a model; `garments` are those that the finder found, by photo."""
     describer = Describer(model, kept=kept)
     wide = widened(describer.shape)
     views: dict[str, View] = {
@@ -99,8 +103,14 @@ def described(model: str, photos: Photos, *, kept: Path, found: View | None) -> 
         "true box, widened": wide,
         f"true box, {MARGIN:.0%} margin, widened": widened(describer.shape, margin=MARGIN),
     }
-    if found is not None:
-        views |= {"found box, stretched": found, "found box, widened": lambda query: wide(found(query))}
+    if garments is not None:
+        found, seen = as_found(garments), kind_seen(garments)
+        views |= {
+            "true box, stretched, kind seen": seen,
+            "found box, stretched": found,
+            "found box, stretched, kind seen": lambda query: seen(found(query)),
+            "found box, widened": lambda query: wide(found(query)),
+        }
     return Described(
         Path(model).stem,
         {name: describer.rows([view(query) for query in photos.street]) for name, view in views.items()},
@@ -276,12 +286,13 @@ def main() -> None:
     }
     nothing = no_garments(given.nothing) if given.nothing else []
     photos = Photos(street(given.data), users(given.data), galleries, nothing)
-    found = None
+    garments = None
     if given.finder:
         finder = Finder(given.finder)
-        seen = dict.fromkeys(query.photo for query in photos.street)
-        found = as_found({photo: finder.find(photo) for photo in seen})
-    models = [described(model, photos, kept=given.kept, found=found) for model in given.models]
+        garments = {
+            photo: finder.find(photo, least=BOXED) for photo in dict.fromkeys(query.photo for query in photos.street)
+        }
+    models = [described(model, photos, kept=given.kept, garments=garments) for model in given.models]
     print(", ".join(f"{name}: {len(items)}" for name, items in galleries.items()))
     print_kinds(photos, models)
     print_users(photos, models)

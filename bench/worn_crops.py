@@ -2,10 +2,14 @@
 
     python bench/worn_crops.py ccp/labels.csv --masks ccp/classes.csv
     python bench/worn_crops.py street/labels.csv --boxes street/boxes.csv --split use
+    python bench/worn_crops.py ccp/labels.csv --tags tags
 
 Writes `worn.csv` beside the table: id, file, box, split, kind, type, articleType and the colour family: of the pixels
 of the garment where there is a mask, else, for kinds that fill their box, of those in its middle. Only photos of the
 splits `train` and `dev` are written.
+
+With --tags, `found.csv` has the garments that the default finder finds in training photos without a mask, where a tag
+of the photo confirms the kind. If just one does, its type and article type are the garment's.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from scipy import ndimage
 
 from add_kinds import columns
 from colour_families import family_of_pixels
+from lookalike.finding.finder import Finder
 from lookalike.images import open_image
 
 SMALLEST, SPECK = 8, 0.03
@@ -38,6 +43,9 @@ MIDDLE = 0.5
 FILLING = frozenset(("top", "dress", "skirt", "trousers", "shorts", "scarf", "belt", "tie", "glasses"))
 """Kinds of which the middle of the box shows the garment. Its colour family is that of the mask for .75 (tops) to .85
 (glasses) of them, and for .54 to .67 of hats, shoes, bags and outerwear (1,050 garments with masks)."""
+
+SURE = 0.5
+"""Lowest score of a garment that was found."""
 
 Row = Mapping[str, str]
 
@@ -80,6 +88,22 @@ def of_boxes(table: Path, boxes: Path, split: str, parts: Collection[str] = PART
             yield {**row_of(photo, split, corners), **said, "colour": color}
 
 
+def of_tags(table: Path, tags: str, split: str) -> Iterator[dict[str, str]]:
+    """Yield a row for each garment found in a training photo without a mask whose kind one of its tags confirms."""
+    finder = Finder()
+    for photo in rows_of(table):
+        if photo["mask"] or photo[split] != "train":
+            continue
+        tagged = [columns(word) for word in photo[tags].split("|")]
+        for garment in finder.find(table.parent / photo["file"], least=SURE):
+            said = [each for each in tagged if each["kind"] == garment.kind]
+            if said:
+                known = said[0] if len(said) == 1 else columns(OPEN.get(garment.kind, garment.kind))
+                corners = tuple(f"{corner:.1f}" for corner in garment.box.to_list())
+                color = color_of_middle(table.parent / photo["file"], corners) if garment.kind in FILLING else ""
+                yield {**row_of(photo, split, corners), **known, "colour": color}
+
+
 def color_of_middle(photo: Path, corners: tuple[str, ...]) -> str:
     """Return the colour family of the pixels in the middle of a box."""
     x1, y1, x2, y2 = map(float, corners)
@@ -108,14 +132,17 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--masks", type=Path, metavar="CLASSES", help="Table of the classes of the masks.")
     source.add_argument("--boxes", type=Path, help="Table of the boxes.")
+    source.add_argument("--tags", metavar="COLUMN", help="Column of the tags of photos without masks.")
     parser.add_argument("--split", default="split", help="Column of the table with the split.")
     given = parser.parse_args()
     if given.masks:
         found = of_masks(given.table, given.masks, given.split)
-    else:
+    elif given.boxes:
         found = of_boxes(given.table, given.boxes, given.split)
+    else:
+        found = of_tags(given.table, given.tags, given.split)
     rows = [row for row in found if is_visible(row)]
-    written = given.table.with_name("worn.csv")
+    written = given.table.with_name("found.csv" if given.tags else "worn.csv")
     with written.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()

@@ -11,8 +11,10 @@ import numpy as np
 
 from colour_families import family_of
 from lookalike.finding.boxes import intersection_over_union
+from lookalike.finding.decoding import SURE
 from lookalike.images import open_image
 from lookalike.kinds import kind_of, type_of
+from lookalike.retrieval.garment_choice import shown_in
 from lookalike.types import Box, Garment
 from worn_crops import is_visible, of_boxes, of_masks, rows_of
 
@@ -25,11 +27,11 @@ CCP, FASHIONPEDIA, CFPD = SOURCES = ("ccp", "Fashionpedia", "cfpd")
 LARGE = ("p225x300", "sq224")
 """Sizes of catalogue photos of 224 pixels or more."""
 
-MARGIN = 0.1
-"""Margin on each side of a box, as a fraction of that side."""
-
 SAME = 0.5
 """Least intersection over union at which a found box is that of a true garment."""
+
+MARGIN = 0.1
+"""Margin on each side of a box, as a fraction of that side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class Shown:
         label: Label in its source.
         group: Photos of one group do not answer each other.
         box: Part of the photo; None is all of it.
+        seen: Kind that the finder sees there; empty if none is known.
     """
 
     photo: Path
@@ -55,6 +58,7 @@ class Shown:
     label: str = ""
     group: str = ""
     box: Box | None = None
+    seen: str = ""
 
 
 View = Callable[[Shown], Shown]
@@ -176,12 +180,22 @@ def as_found(garments: Mapping[Path, Sequence[Garment]]) -> View:
     """View of the found garment that overlaps the true one best, else of the whole photo."""
 
     def view(query: Shown) -> Shown:
-        found = garments[query.photo]
+        found = [garment.box for garment in garments[query.photo] if garment.score >= SURE]
         if not found or query.box is None:
             return whole(query)
-        boxes = np.array([garment.box.to_list() for garment in found], dtype=np.float32)
+        boxes = np.array([box.to_list() for box in found], dtype=np.float32)
         overlaps = intersection_over_union(np.array([query.box.to_list()], dtype=np.float32), boxes)[0]
         best = int(overlaps.argmax())
-        return replace(query, box=found[best].box if overlaps[best] >= SAME else None)
+        return replace(query, box=found[best] if overlaps[best] >= SAME else None)
+
+    return view
+
+
+def kind_seen(garments: Mapping[Path, Sequence[Garment]]) -> View:
+    """View of a garment's box, with the kind of the found garment in it, as a search looks at a box."""
+
+    def view(query: Shown) -> Shown:
+        found = query.box and shown_in(query.box, garments[query.photo])
+        return replace(query, seen=found.kind) if found else query
 
     return view

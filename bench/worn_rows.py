@@ -11,6 +11,7 @@ import numpy as np
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import KIND, NOTHING
 from lookalike.embedding.model_loading import open_network
+from lookalike.embedding.protocol import with_kind
 from lookalike.images import open_image
 from lookalike.spaces import DEFAULT_WEIGHTS, unit_rows
 from lookalike.types import Float32
@@ -88,13 +89,18 @@ class Describer:
         """Vectors by space and, if the model can tell, the probability that no garment is shown."""
         embedder = self._embedder
         pictures = [open_image(photo.photo, at_least=embedder.wanted_size, box=photo.box) for photo in photos]
-        found = embedder.embed_prepared([embedder.prepare(picture) for picture in pictures])
+        found = embedder.embed_prepared(
+            [
+                with_kind(embedder.prepare(each), photo.seen or None)
+                for each, photo in zip(pictures, photos, strict=True)
+            ]
+        )
         vectors = {name: found.vectors[name] for name in ("deep", "color")}
         kinds = list(embedder.labels.get(KIND, ()))
         return vectors | {NOTHING: found.labels[KIND][:, kinds.index(NOTHING)]} if NOTHING in kinds else vectors
 
 
 def name_of(photo: Shown) -> str:
-    """What a photo's vectors are kept by: its path, size in bytes, time of change, and the part."""
+    """What a photo's vectors are kept by: its path, size in bytes, time of change, part, and known kind."""
     about = photo.photo.stat()
-    return f"{photo.photo.absolute()} {about.st_size} {about.st_mtime_ns} {photo.box or ''}"
+    return f"{photo.photo.absolute()} {about.st_size} {about.st_mtime_ns} {photo.box or ''} {photo.seen}".rstrip()
