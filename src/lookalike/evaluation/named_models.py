@@ -1,4 +1,4 @@
-"""Models of other libraries by their names, as files for the time of an evaluation."""
+"""Models of other libraries by their names, as files for the time of an evaluation or of a teacher's work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lookalike.models.default_model import SHIPPED
-from lookalike.models.export_others import export_encoder, is_other
+from lookalike.models.export_others import LIBRARIES, export_encoder, is_other
+
+
+def has_name(model: str) -> bool:
+    """Return whether a model is named, as `default` or as `timm:NAME` and others, and no file or folder."""
+    return model == SHIPPED or model.partition(":")[0] in LIBRARIES
 
 
 @contextmanager

@@ -38,6 +38,11 @@ class Decoded:
     kinds: Int64
     scores: Float32
 
+    def of_score(self, least: float) -> Decoded:
+        """Those of at least a score; removing duplicates first gives the same, as only higher scores remove lower."""
+        kept = self.scores >= least
+        return Decoded(self.boxes[kept], self.kinds[kept], self.scores[kept])
+
 
 def decode(scores: Float32, distances: Float32, *, size: tuple[int, int], least: float = LEAST) -> Decoded:
     """Decode the outputs for one photo.

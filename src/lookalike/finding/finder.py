@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
+from hashlib import sha256
+from io import SEEK_END, BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -25,9 +29,13 @@ from lookalike.types import Box, Garment
 SHIPPED_FINDER: Final = Path(__file__).parent / "default" / "finder.onnx"
 """File of the finder in the package."""
 
+REMEMBERED: Final = 64
+"""Number of photos in memory whose garments are remembered: a page asks for the garments of a photo, then searches
+with the boxes of some, and a search by a box looks for the garment in it."""
+
 
 class Finder:
-    """Garment detector from an ONNX file; safe to share between threads.
+    """Garment detector from an ONNX file; safe to share between threads, of which one for each processor runs it.
 
     Attributes:
         kinds: Kinds of garments that it tells apart.
@@ -56,6 +64,9 @@ class Finder:
         shapes = {node.name: node.shape for node in (*self._session.get_inputs(), *self._session.get_outputs())}
         _check_shapes(shapes, kinds=len(self.kinds), path=path)
         require_checksum(path, content)
+        self._processors = threading.BoundedSemaphore(processors())  # each run takes memory for its layers
+        self._remembering = threading.Lock()
+        self._remembered: OrderedDict[object, tuple[Decoded, tuple[int, int]]] = OrderedDict()
 
     def find(self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
         """Find the garments of a photo, highest score first.
@@ -76,7 +87,8 @@ class Finder:
     ) -> tuple[list[Garment], tuple[int, int]]:
         """Find the garments of a photo as `find` does; returns also its width and height, upright, in pixels."""
         check_least(least)
-        found, size = self.decoded(source, least=least, limits=limits)
+        found, size = self._decoded_once(source, limits=limits)
+        found = found.of_score(least)
         corners = (found.boxes * np.array([*size, *size], dtype=np.float32)).astype(np.float64).round(1)
         visible = (corners[:, 2:] > corners[:, :2]).all(axis=1)
         garments = [
@@ -87,14 +99,30 @@ class Finder:
         ]
         return garments, size
 
-    def decoded(
-        self, source: Source, *, least: float = LEAST, limits: Limits = DEFAULT_LIMITS
-    ) -> tuple[Decoded, tuple[int, int]]:
-        """Find the garments of a photo, as arrays.
+    def _decoded_once(self, source: Source, *, limits: Limits) -> tuple[Decoded, tuple[int, int]]:
+        """Result of `decoded`, remembered for the last photos in memory."""
+        content = content_of(source)
+        if content is None or len(content) > limits.bytes:
+            return self.decoded(source, limits=limits)
+        key = sha256(content).digest(), limits
+        with self._remembering:
+            if known := self._remembered.get(key):
+                self._remembered.move_to_end(key)
+                if isinstance(source, BytesIO):
+                    source.seek(0, SEEK_END)  # as after reading it
+                return known
+        decoded = self.decoded(source, limits=limits)
+        with self._remembering:
+            self._remembered[key] = decoded
+            while len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
+        return decoded
+
+    def decoded(self, source: Source, *, limits: Limits = DEFAULT_LIMITS) -> tuple[Decoded, tuple[int, int]]:
+        """Find the garments of a photo with a score of at least `LEAST`, as arrays.
 
         Args:
             source: Photo, as for `lookalike.images.open_image`.
-            least: Lowest score, in [0.05, 1].
             limits: Limits checked before decoding.
 
         Returns:
@@ -105,9 +133,17 @@ class Finder:
         """
         picture, full = open_with_size(source, at_least=math.isqrt(self.pixels), limits=limits)
         height, width = size = input_shape(*full, pixels=self.pixels)
-        photo = Preprocessing(height, width)(picture)
-        scores, sides = run_session(self._session, self.file, [SCORES, SIDES], {INPUT: photo[None]})
-        return decode(scores[0], sides[0], size=size, least=least), full
+        with self._processors:
+            photo = Preprocessing(height, width)(picture)
+            scores, sides = run_session(self._session, self.file, [SCORES, SIDES], {INPUT: photo[None]})
+        return decode(scores[0], sides[0], size=size), full
+
+
+def content_of(source: Source) -> bytes | None:
+    """Content of a photo in memory that is read from its beginning; None for others."""
+    if isinstance(source, BytesIO):
+        return source.getvalue() if source.tell() == 0 else None
+    return source if isinstance(source, bytes) else None
 
 
 def check_least(least: float) -> None:

@@ -19,13 +19,21 @@ from torch import Tensor, nn
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import LookalikeError, UnknownNameError, UsageError
 from lookalike.images import open_image
+from lookalike.kinds import KINDS
 from lookalike.models.checkpoint import FORMAT, Checkpoint, load_checkpoint
 from lookalike.models.fp16 import to_fp16
+from lookalike.models.kind_evidence import KindEvidence, takes_kinds
 from lookalike.models.network import Network
 from lookalike.models.onnx_file import hidden_beside, write_metadata
 from lookalike.models.photo_choices import TRAINED_ON, choices_text
 from lookalike.models.preprocessing import Preprocessing
-from lookalike.models.quantization import QuantizationLoss, measure_loss, quantized, sample_photos
+from lookalike.models.quantization import (
+    QuantizationLoss,
+    measure_loss,
+    quantized,
+    sample_photos,
+    unknown_kinds,
+)
 from lookalike.storage.durable import flush
 from lookalike.types import Float32
 
@@ -76,6 +84,7 @@ def export_onnx(
         )
     loaded = load_checkpoint(checkpoint)
     heads = chosen_heads(loaded, labels)
+    kinds = KINDS if takes_kinds(loaded.network.settings, loaded.classes) else ()
     sample = None
     if int8:
         assert calibrate is not None
@@ -87,17 +96,17 @@ def export_onnx(
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
-        _write(loaded, made, photos, heads=list(heads))
+        _write(loaded, made, photos, heads=list(heads), kinds=len(kinds))
         fingerprint = loaded.fingerprint
         loss = None
         if sample is not None:
-            original, made = made, quantized(made, sample.calibration)
+            original, made = made, quantized(made, sample.calibration, kinds=len(kinds))
             loss = measure_loss(original, made, sample, held_out)
         elif fp16:
             made = to_fp16(made)
         if fp16 or int8:
             fingerprint = hashlib.sha256(made.read_bytes()).hexdigest()
-        _describe(made, loaded, fingerprint, heads)
+        _describe(made, loaded, fingerprint, heads, kinds)
         ours = outputs_of(made, photos)
         least = least_cosine(loaded.network, ours["embedding"], photos)
         apart = labels_apart(loaded.network, ours["labels"], photos, heads=list(heads)) if heads else None
@@ -129,10 +138,16 @@ def chosen_heads(checkpoint: Checkpoint, labels: Sequence[str]) -> dict[str, lis
 
 
 def outputs_of(file: Path, inputs: NDArray[Any], *, input_name: str = "photos") -> dict[str, Float32]:
-    """Run an ONNX file on B preprocessed photos or tokenised texts; returns its outputs by name."""
+    """Run an ONNX file on B preprocessed photos, of which no kinds are known, or tokenised texts.
+
+    Returns:
+        Its outputs by name.
+    """
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     names = [node.name for node in session.get_outputs()]
-    return dict(zip(names, session.run(names, {input_name: inputs}), strict=True))
+    return dict(
+        zip(names, session.run(names, {input_name: inputs, **unknown_kinds(session, len(inputs))}), strict=True)
+    )
 
 
 def least_cosine(network: nn.Module, ours: Float32, photos: Float32) -> float:
@@ -165,16 +180,17 @@ def labels_apart(network: Network, ours: Float32, photos: Float32, *, heads: Seq
 
 
 class _Exported(nn.Module):
-    """A network with the outputs of its ONNX file.
+    """A network with the inputs and outputs of its ONNX file.
 
     Args:
         network: The network.
         heads: Heads whose probabilities are an output.
+        evidence: What known kinds add to heads; None takes no kinds.
     """
 
-    def __init__(self, network: Network, heads: Sequence[str]) -> None:
+    def __init__(self, network: Network, heads: Sequence[str], evidence: KindEvidence | None) -> None:
         super().__init__()
-        self.network, self.heads = network, list(heads)
+        self.network, self.heads, self.evidence = network, list(heads), evidence
 
     @property
     def names(self) -> list[str]:
@@ -183,11 +199,12 @@ class _Exported(nn.Module):
         maps = ["map"] if self.network.shape.kind == "maps" else []
         return ["embedding", *attention, *(["labels"] if self.heads else []), *maps]
 
-    def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, photos: Tensor, kinds: Tensor | None = None) -> tuple[Tensor, ...]:
         """Compute the outputs, in the order of `names`.
 
         Args:
             photos: (B, 3, H, W) float32, normalised.
+            kinds: (B, K) float32, log-likelihoods of kinds that are known beside the photos.
 
         Returns:
             Embeddings (B, D), attention (B, h, w) if it is set, probabilities (B, classes) if there are heads, and the
@@ -195,7 +212,8 @@ class _Exported(nn.Module):
         """
         maps = self.network.maps(photos)
         pooled = self.network.pooled(maps)
-        embedding = self.network.embed_pooled(pooled)
+        known = None if self.evidence is None or kinds is None else self.evidence(kinds)
+        embedding = self.network.embed_pooled(pooled, known)
         outputs = [embedding]
         if self.network.settings.attention:
             outputs.append(maps.mean(dim=1))
@@ -214,39 +232,41 @@ def _photos(source: str, preprocessing: Preprocessing) -> Float32:
     return np.stack([preprocessing(photo) for photo in opened])
 
 
-def _write(loaded: Checkpoint, file: Path, photos: Float32, *, heads: Sequence[str]) -> None:
-    exported = _Exported(loaded.network, heads).eval()
-    write_graph(exported, torch.from_numpy(photos[:2]), file, input_name="photos", output_names=exported.names)
+def _write(loaded: Checkpoint, file: Path, photos: Float32, *, heads: Sequence[str], kinds: int) -> None:
+    inputs = {"photos": torch.from_numpy(photos[:2])}
+    if kinds:
+        inputs["kinds"] = torch.zeros(len(photos[:2]), kinds)
+    exported = _Exported(loaded.network, heads, KindEvidence(loaded.classes) if kinds else None).eval()
+    write_graph(exported, inputs, file, output_names=exported.names)
 
 
 def write_graph(
     module: nn.Module,
-    example: Tensor,
+    inputs: Mapping[str, Tensor],
     file: Path,
     *,
-    input_name: str,
     output_names: Sequence[str],
     longest: int | None = None,
 ) -> None:
     """Write a module as an ONNX file without metadata.
 
     Args:
-        module: Module in eval mode, of one input and one or more outputs.
-        example: Input of at least 2 rows; other numbers of rows are possible afterwards.
+        module: Module in eval mode.
+        inputs: Examples of its inputs by their names in the file, of at least 2 rows each; other numbers of rows are
+            possible afterwards.
         file: File to write.
-        input_name: Name of the input in the file.
         output_names: Names of the outputs in the file.
-        longest: Largest length of a row of the input, if lengths vary.
+        longest: Largest length of a row of the inputs, if lengths vary.
     """
-    variable = {0: torch.export.Dim(f"{input_name}_in_batch")}
+    variable = {0: torch.export.Dim(f"{next(iter(inputs))}_in_batch")}
     if longest is not None:
         variable[1] = torch.export.Dim("length", min=2, max=longest)
     program = torch.onnx.export(
         module,
-        (example,),
-        input_names=[input_name],
+        tuple(inputs.values()),
+        input_names=list(inputs),
         output_names=list(output_names),
-        dynamic_shapes=(variable,),
+        dynamic_shapes=(variable,) * len(inputs),
         opset_version=OPSET,
         dynamo=True,
         verbose=False,
@@ -270,7 +290,9 @@ def forget_origins(file: Path) -> None:
     onnx.save(model, str(file))
 
 
-def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[str, Sequence[str]]) -> None:
+def _describe(
+    file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[str, Sequence[str]], kinds: Sequence[str]
+) -> None:
     about = {
         "lookalike.format": FORMAT,
         "lookalike.name": loaded.name,
@@ -281,4 +303,6 @@ def _describe(file: Path, loaded: Checkpoint, fingerprint: str, heads: Mapping[s
     }
     if heads:
         about["lookalike.labels"] = json.dumps(dict(heads), ensure_ascii=False)
+    if kinds:
+        about["lookalike.kinds"] = json.dumps(list(kinds))
     write_metadata(file, about)

@@ -129,13 +129,19 @@ class Network(nn.Module):
         """Compute embeddings (B, D) from the output of `maps`, unit vectors if `normalise` is set."""
         return self.embed_pooled(self.pooled(maps))
 
-    def embed_pooled(self, pooled: Tensor) -> Tensor:
-        """Compute embeddings (B, D) from pooled rows, unit vectors if `normalise` is set."""
+    def embed_pooled(self, pooled: Tensor, evidence: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Compute embeddings (B, D) from pooled rows, unit vectors if `normalise` is set.
+
+        Args:
+            pooled: (B, C) pooled rows.
+            evidence: (B, classes) by head, added to the logits of the relevance parts.
+        """
         metric = self.metric_rows(pooled)
         if not self.settings.relevance:
             return metric
         parts = [
-            math.sqrt(part.settings.share) * part([self.scores(label, pooled) for label in part.settings.labels])
+            math.sqrt(part.settings.share)
+            * part([self.scores(label, pooled, evidence) for label in part.settings.labels])
             for part in self.relevance_parts
         ]
         expected = torch.cat(parts, dim=1)
@@ -146,8 +152,18 @@ class Network(nn.Module):
         """Compute embeddings (B, D) of normalised photos (B, 3, H, W)."""
         return self.embed_maps(self.maps(photos))
 
-    def scores(self, head: str, read: Tensor) -> Tensor:
-        """Compute the logits (B, classes) of one head from `read_rows`, for a softmax, or for tags a sigmoid."""
+    def scores(self, head: str, read: Tensor, evidence: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Compute the logits (B, classes) of one head from `read_rows`, for a softmax, or for tags a sigmoid.
+
+        Args:
+            head: Name of the head.
+            read: (B, R) rows, as of `read_rows`.
+            evidence: (B, classes) by head, added to its logits.
+        """
+        scores = self._scores(head, read)
+        return scores + evidence[head] if evidence and head in evidence else scores
+
+    def _scores(self, head: str, read: Tensor) -> Tensor:
         layer = self.heads.get_submodule(head_key(head))
         assert isinstance(layer, nn.Linear)
         if self.settings.heads == "linear":

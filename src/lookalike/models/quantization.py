@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import onnx
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -36,6 +37,9 @@ WELL_KEPT: Final = 0.9
 """Share of kept neighbours below which a user is warned."""
 
 BATCH: Final = 16
+
+RELEVANCE: Final = "network.relevance."
+"""First letters of the names of the weights of relevance parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +151,13 @@ def _drawn(items: Iterable[Item], number: int) -> list[Item]:
     return kept
 
 
-def quantized(file: Path, photos: Float32) -> Path:
+def quantized(file: Path, photos: Float32, *, kinds: int = 0) -> Path:
     """Quantise a float32 ONNX file to 8-bit integers.
 
     Args:
         file: To read.
         photos: (B, 3, H, W) float32, preprocessed; they calibrate the ranges.
+        kinds: Number of kinds that the file takes beside photos; 0 is a file without that input.
 
     Returns:
         Path of the new file, `int8.onnx` in the same folder, without metadata.
@@ -160,13 +165,15 @@ def quantized(file: Path, photos: Float32) -> Path:
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.photos: Iterator[Mapping[str, Float32]] = iter([{"photos": photo[None]} for photo in photos])
+            others = {"kinds": np.zeros((1, kinds), np.float32)} if kinds else {}
+            self.photos: Iterator[Mapping[str, Float32]] = iter([{"photos": photo[None], **others} for photo in photos])
 
         def get_next(self) -> Mapping[str, Float32] | None:
             return next(self.photos, None)
 
     ready, quantized = file.with_name("ready.onnx"), file.with_name("int8.onnx")
     quant_pre_process(str(file), str(ready), skip_symbolic_shape=True)
+    exact = name_what_follows(ready, "kinds", RELEVANCE)  # small, and of a length that ranges do not keep
     quantize_static(
         str(ready),
         str(quantized),
@@ -175,8 +182,35 @@ def quantized(file: Path, photos: Float32) -> Path:
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
+        nodes_to_exclude=exact,
     )
     return quantized
+
+
+def unknown_kinds(session: onnxruntime.InferenceSession, batch: int) -> dict[str, Float32]:
+    """Input for B photos of which no kinds are known; empty for a file without it."""
+    shapes = {node.name: node.shape for node in session.get_inputs()}
+    return {"kinds": np.zeros((batch, shapes["kinds"][1]), dtype=np.float32)} if "kinds" in shapes else {}
+
+
+def name_what_follows(file: Path, *starts: str) -> list[str]:
+    """Name all nodes of an ONNX file; returns the names of those that inputs and weights reach.
+
+    Args:
+        file: File, which is changed.
+        starts: First letters of the names of the inputs and weights.
+    """
+    model = onnx.load(str(file))
+    given = [value.name for value in (*model.graph.input, *model.graph.initializer)]
+    reached = {name for name in given if name.startswith(starts)}
+    names = []
+    for place, node in enumerate(model.graph.node):  # in the order of computation
+        node.name = f"{node.op_type}_{place}"
+        if reached.intersection(node.input):
+            reached.update(node.output)
+            names.append(node.name)
+    onnx.save(model, str(file))
+    return names
 
 
 def measure_loss(original: Path, file: Path, sample: PhotoSample, photos: Sequence[Float32]) -> QuantizationLoss:
@@ -198,7 +232,7 @@ def measure_loss(original: Path, file: Path, sample: PhotoSample, photos: Sequen
     for start in range(0, len(photos), BATCH):
         batch = np.stack(photos[start : start + BATCH])
         for session, found in zip(sessions, rows, strict=True):
-            found.append(session.run(["embedding"], {"photos": batch})[0])
+            found.append(session.run(["embedding"], {"photos": batch, **unknown_kinds(session, len(batch))})[0])
     exact, coarse = (_unit(np.concatenate(found)) for found in rows)
     cosines = (exact * coarse).sum(axis=1)
     count = min(NEIGHBOURS, len(photos) - 1)

@@ -80,7 +80,7 @@ def index_into(
         source_name: Name of the source in the gallery; None is the catalogue's own.
         finder: Finds garments to embed one by one; None embeds whole photos.
         batch: As in `Retriever.index`, and so are the others.
-        workers: Number of threads.
+        workers: Number of threads or processes.
         prune: Whether to remove items that have vanished.
         prune_limit: Largest share of the items of the source that is removed.
         discard_overrides: Whether the catalogue wins over overrides.

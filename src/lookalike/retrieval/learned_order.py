@@ -58,11 +58,12 @@ class LearnedOrder:
 
 
 def learned_order(
-    asked: SearchRequest, gallery: Gallery, examples: Examples, labels: Labels | None
+    ranking: LearnedRanking | None, asked: SearchRequest, gallery: Gallery, examples: Examples, *, labels: Labels | None
 ) -> LearnedOrder | None:
     """Learned order of a search; None for the order of the similarity.
 
     Args:
+        ranking: Learned ranking of the gallery; None if it has none.
         asked: Request as it came.
         gallery: Gallery that is searched.
         examples: Examples of the query.
@@ -72,7 +73,6 @@ def learned_order(
         MismatchError: The learned ranking was asked for, and there is none, or it does not fit the gallery.
         UsageError: It was asked for with several examples.
     """
-    ranking = gallery.stored_weights.ranking
     if asked.ranking == LEARNED:
         if examples.several:
             raise UsageError(f"ranking {LEARNED!r} is for a search by one photo or item; leave it out with several")

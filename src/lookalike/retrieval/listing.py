@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -141,17 +142,18 @@ class Listing:
         items, garments = self._described([*rows, *variants])
         relevance = None if self._relevance is None else self._relevance.of(neighbours)
         similarity_ranks, boosts, contributions = self._before(places)
+        scores = dict(zip(places, neighbours.scores[0, places].tolist(), strict=True))
+        by_space = {
+            space: dict(zip(places, part[0, places].tolist(), strict=True))
+            for space, part in neighbours.by_space.items()
+        }
         there = [found for found in zip(places, rows, products, strict=True) if found[1] in items]
         return [
             Match(
                 rank=rank,
                 item=items[row],
-                score=rounded(neighbours.scores[0, place]),
-                scores={
-                    space: rounded(part[0, place])
-                    for space, part in neighbours.by_space.items()
-                    if not np.isnan(part[0, place])
-                },
+                score=rounded(scores[place]),
+                scores={space: rounded(of[place]) for space, of in by_space.items() if not math.isnan(of[place])},
                 refined=refined_of(neighbours, place),
                 relevance=None if relevance is None else float(relevance[place]),
                 garment=garments.get(row),

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
+from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from lookalike.embedding.compatibility import check_compatibility
 from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.projected import ProjectedEmbedder
-from lookalike.errors import GalleryNotFoundError, MismatchError
+from lookalike.errors import GalleryNotFoundError, LookalikeError, MismatchError
 from lookalike.gallery.photo_reader import PhotoReaderCache
 
 if TYPE_CHECKING:
@@ -20,9 +22,26 @@ if TYPE_CHECKING:
     from lookalike.embedding.protocol import Embedder
     from lookalike.finding.finder import Finder
     from lookalike.gallery.protocol import Gallery
+    from lookalike.gallery.request import ResolvedRequest
     from lookalike.images import Limits
     from lookalike.spaces import Space
     from lookalike.text.encoder import TextEncoder
+
+
+@contextmanager
+def loading(load: Callable[[], object]) -> Iterator[Thread]:
+    """Load a model in another thread during the context. An error is left to its first use, which has it again."""
+
+    def try_to_load() -> None:
+        with suppress(Exception):
+            load()
+
+    thread = Thread(target=try_to_load, name="lookalike-load")
+    thread.start()
+    try:
+        yield thread
+    finally:
+        thread.join()
 
 
 class Resources:
@@ -104,6 +123,53 @@ class Resources:
         """
         return self._loaded_embedder()
 
+    @contextmanager
+    def loading_finder(self, *, wanted: bool) -> Iterator[Callable[[], Finder]]:
+        """Load the finder in another thread during the context, if there is one that is not loaded yet.
+
+        ONNX Runtime reads and optimises a network without the lock of Python, so this thread can go on meanwhile.
+
+        Args:
+            wanted: Whether it will be used.
+
+        Yields:
+            Function that waits for the finder, and raises what loading it raised.
+        """
+        if not wanted or "finder" in vars(self) or not self._has_finder_file():
+            yield lambda: self.finder
+            return
+        with loading(lambda: self.finder) as thread:
+
+            def loaded() -> Finder:
+                thread.join()
+                return self.finder
+
+            yield loaded
+
+    def _has_finder_file(self) -> bool:
+        """Whether there is a file of the finder to load."""
+        from lookalike.finding.finder import SHIPPED_FINDER  # not in the thread that loads: imports wait for each other
+
+        return Path(self._finder or SHIPPED_FINDER).is_file()
+
+    @contextmanager
+    def loading_embedder(self, request: ResolvedRequest, *, wanted: bool) -> Iterator[None]:
+        """Load the embedder in another thread during the context, if it is a file that is not loaded yet.
+
+        The index of a search is loaded in this thread meanwhile; its errors are left to the search too.
+
+        Args:
+            request: What is searched for.
+            wanted: Whether the embedder will be used.
+        """
+        if not wanted or "embedder" in vars(self) or not isinstance(self._embedder, ModelFile):
+            yield
+            return
+        with loading(lambda: self.embedder):
+            with suppress(LookalikeError):
+                self.gallery.load_index(request)
+            yield
+
     def _loaded_embedder(self, *, many: bool = False) -> Embedder:
         """Load the embedder, for `many` batches or for queries; see `ModelFile.load`."""
         gallery, embedder = self._gallery_or_none(), self._embedder
@@ -138,17 +204,20 @@ class Resources:
         except GalleryNotFoundError:
             return None
 
-    @property
-    def calibration(self) -> Calibration | None:
-        """Calibration of the model, which need not be loaded for it; None if it did not make the gallery's vectors."""
+    def calibration_for(self, spaces: tuple[Space, ...]) -> Calibration | None:
+        """Calibration of the model, which need not be loaded for it; None if it did not make vectors of these spaces.
+
+        Args:
+            spaces: Spaces of the gallery.
+        """
         if "embedder" not in vars(self) and isinstance(self._embedder, ModelFile):
-            return self._calibration_in_file(self._embedder)
-        made = all(space in self.embedder.spaces for space in self.gallery.spaces)
+            return self._calibration_in_file(self._embedder, spaces)
+        made = all(space in self.embedder.spaces for space in spaces)
         return self.embedder.calibration if made else None
 
-    def _calibration_in_file(self, model: ModelFile) -> Calibration | None:
+    def _calibration_in_file(self, model: ModelFile, spaces: tuple[Space, ...]) -> Calibration | None:
         """Calibration in the file of the model that the gallery has now."""
-        made_by = (self.gallery.model, self.gallery.spaces)
+        made_by = (self.gallery.model, spaces)
         if self._calibration_of is None or self._calibration_of[0] != made_by:
             self._calibration_of = made_by, model.calibration(*made_by)
         return self._calibration_of[1]

@@ -144,7 +144,7 @@ def query_of(
         k2=request.k2,
         trust=request.trust,
         min_relevance=request.min_relevance,
-        same_kind=request.same_kind,
+        same_kind=request.same_kind is True or kind is not None,
         kind=kind,
         examples=examples.names(name_of) if examples.several else None,
         garment=garment,

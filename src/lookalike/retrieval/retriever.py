@@ -14,12 +14,12 @@ from lookalike.gallery.request import FULL_TEXT, HYBRID, SearchRequest
 from lookalike.gallery.request_checks import check_least
 from lookalike.retrieval.examples import Examples
 from lookalike.retrieval.explanation import Explainer, explainable
-from lookalike.retrieval.garment_choice import part_of_photo
+from lookalike.retrieval.garment_choice import Part, needs_finder, part_of_photo
 from lookalike.retrieval.learned_order import learned_order
 from lookalike.retrieval.relevance import check_calibrated, relevance_of
 from lookalike.retrieval.resources import Resources
 from lookalike.retrieval.results import query_of, search_gallery
-from lookalike.retrieval.same_kind import asked_kind, restricted
+from lookalike.retrieval.same_kind import restrict_kind
 from lookalike.retrieval.text_query import TextQuery, check_photo_model, echo_of, text_query, weighted_for
 from lookalike.types import Box, Float32
 
@@ -57,7 +57,7 @@ class Retriever(Resources):
         k2: int | None = None,
         trust: float | None = None,
         min_relevance: float | None = None,
-        same_kind: bool = False,
+        same_kind: bool | str = False,
         group: str | None = None,
         diversity: float = 0.0,
         sort: str | None = None,
@@ -98,7 +98,8 @@ class Retriever(Resources):
             trust: Share of the similarity itself in `rerank`, from 0 to 1, its paper's lambda; None is 0.9.
             min_relevance: Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model.
             same_kind: Whether to search only among items of the kind that the photo shows, or the item is of, by the
-                attribute `kind`.
+                attribute `kind`. `auto` does so for one photo without words that probably shows a kind, keeps items
+                without a kind, and searches all where that cannot be told.
             group: `product` finds k products, each with its best photo as the match and its other photos as
                 `Match.variants`; the products of the query items are left out. None finds photos.
             diversity: How different the relevant matches are to be from each other, from 0 to 1.
@@ -165,25 +166,28 @@ class Retriever(Resources):
             MismatchError: The gallery was filled by another model.
         """
         examples.check(request)
-        gallery = self.gallery
-        if not (spaces := gallery.spaces):
-            raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
-        resolved = request.resolved(spaces, stored=gallery.stored_weights.weights)
-        examples = explainable(examples, limits=self.limits) if request.explain else examples
-        part = part_of_photo(examples, request, lambda: self.finder, limits=self.limits)
+        with self.loading_finder(wanted=needs_finder(examples, request)) as finder:
+            gallery = self.gallery
+            if not (spaces := gallery.spaces):
+                raise UsageError(f"{self._address} is empty; fill it with `lookalike index`")
+            stored = gallery.stored_weights
+            resolved = request.resolved(spaces, stored=stored.weights)
+            examples = explainable(examples, limits=self.limits) if request.explain else examples
+            with self.loading_embedder(resolved, wanted=bool(examples.photos)):
+                part = part_of_photo(examples, request, finder, limits=self.limits)
         took = {"decode": 0.0, "embed": 0.0, **part.took}
-        embedded = part.examples.embedded(lambda photos: self._embed(photos, part.box, took), gallery.vectors)
+        embedded = part.examples.embedded(lambda photos: self._embed(photos, part, took), gallery.vectors)
         labels = labels_of(embedded.labels, self.embedder.labels) if embedded.labels else None
-        kind = asked_kind(examples, gallery, labels=labels, choice=part.choice) if request.same_kind else None
-        resolved = restricted(resolved, kind, gallery) if request.same_kind else resolved
+        resolved, kind = restrict_kind(resolved, examples, gallery, labels=labels, part=part)
         vectors: Mapping[str, Float32] = embedded.vectors
         text = None
         if request.text is not None:
             text = self._text_query(resolved, vectors, labels, took, weighted=request.weights is not None)
             vectors, resolved = text.vectors, weighted_for(resolved, text.vectors)
-        relevance = None if text else relevance_of(examples, resolved, labels, lambda: self.calibration)
+        relevance = None if text else relevance_of(examples, resolved, labels, lambda: self.calibration_for(spaces))
         check_calibrated(relevance, resolved)
-        learned = learned_order(request, gallery, examples, None if labels is None else labels.shown)
+        shown = None if labels is None else labels.shown
+        learned = learned_order(stored.ranking, request, gallery, examples, labels=shown)
         started = perf_counter()
         found = search_gallery(gallery, vectors, resolved, examples, relevance, text, learned)
         took["search"] = (perf_counter() - started) * 1000
@@ -277,7 +281,7 @@ class Retriever(Resources):
             garments: Find the garments of photos without a box, and embed each by itself; a search then finds the item
                 by any of them. A photo without garments is embedded whole.
             batch: Batch size of the network.
-            workers: Number of threads that read, decode and embed.
+            workers: Number of threads that read, decode and embed; with 4 or more, processes read and decode.
             prune: Remove items of earlier runs of this source that are no longer in it; unreachable ones stay.
             prune_limit: With `prune`: the largest share of the items of the source that is removed, from 0 to 1; None
                 is 0.2. A few items, up to 5, are removed whatever their share, unless they are all.
@@ -333,13 +337,14 @@ class Retriever(Resources):
         report.check_vanished(catalogue.source if source_name is None else source_name)
         return report
 
-    def _embed(self, photos: Sequence[Source], box: Box | None, took: dict[str, float]) -> Embeddings:
+    def _embed(self, photos: Sequence[Source], part: Part, took: dict[str, float]) -> Embeddings:
         """Embed query photos after `check_model`."""
         from lookalike.embedding.queries import embed_queries
         from lookalike.images import DEFAULT_LIMITS
 
         self.check_model(asking=True)
-        limits = self.limits or DEFAULT_LIMITS
-        embedded, decoding, embedding = embed_queries(self.embedder, photos, box=box, limits=limits)
+        limits, box = self.limits or DEFAULT_LIMITS, part.box
+        kind = None if part.garment is None else part.garment.kind
+        embedded, decoding, embedding = embed_queries(self.embedder, photos, box=box, kind=kind, limits=limits)
         took.update(decode=decoding * 1000, embed=embedding * 1000)
         return embedded

@@ -2,72 +2,131 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
 from lookalike.embedding.labels import KIND
 from lookalike.errors import UsageError
+from lookalike.finding.decoding import SURE
+from lookalike.gallery.request import AUTO_KIND
 from lookalike.kinds import KIND_OF, kind_of
 
 if TYPE_CHECKING:
-    from lookalike.answers import GarmentChoice
     from lookalike.embedding.labels import PhotoLabels
     from lookalike.gallery.protocol import Gallery
     from lookalike.gallery.request import ResolvedRequest
     from lookalike.retrieval.examples import Examples
+    from lookalike.retrieval.garment_choice import Part
 
 
-def asked_kind(
-    examples: Examples, gallery: Gallery, *, labels: PhotoLabels | None, choice: GarmentChoice | None
-) -> str | None:
-    """Kind that a query asks for; None if the photo shows no garment, or the item has no kind.
+PROBABLE: Final = 0.5
+"""Least probability of a photo's kind for `auto`."""
 
-    That of an item is its most prominent garment's, or its attribute `kind`. That of a photo is the garment's, if its
-    kind was asked for; else what the model says of it, and without labels what the finder says.
-
-    Raises:
-        UsageError: There is not one example, or neither labels nor a finder.
-    """
-    if examples.several or examples.none:
-        raise UsageError("same_kind belongs to one photo or item; leave it out with several, and with words alone")
-    if not examples.photos:
-        item = gallery.get(examples.items[0])
-        value = item.garments[0].kind if item.garments else item.attributes.get(KIND)
-        return kind_of(value) or value if isinstance(value, str) and value else None
-    found = None if choice is None else choice.garment
-    if found is not None and choice is not None and choice.asked == found.kind:
-        return found.kind
-    if labels is not None and KIND in labels.shown:
-        return labels.shown[KIND][0][0] if labels.shown[KIND] else None
-    if choice is None:
-        raise UsageError("same_kind needs a model with labels (`lookalike export --labels`), or a finder of garments")
-    return None if found is None else found.kind
+NAMES_KINDS: Final = re.compile(rf"\b({KIND}|garment)\b")
+"""Filters that may name kinds themselves, which `auto` leaves as they are."""
 
 
-def restricted(request: ResolvedRequest, kind: str | None, gallery: Gallery) -> ResolvedRequest:
-    """The request with a filter beside its own: for garments of a kind, or the attribute `kind` in any word for it.
+def restrict_kind(
+    request: ResolvedRequest,
+    examples: Examples,
+    gallery: Gallery,
+    *,
+    labels: PhotoLabels | None,
+    part: Part,
+) -> tuple[ResolvedRequest, str | None]:
+    """Restrict a request to the kind that its `same_kind` asks for.
 
-    Args:
-        request: Request.
-        kind: Kind; None leaves the request as it is.
-        gallery: Gallery that is searched.
+    Returns:
+        The request, with a filter beside its own; the kind, None if all kinds are searched.
 
     Raises:
-        UsageError: No item has garments or the attribute.
+        UsageError: There are words alone; or the kind of the query, or of all items, cannot be told, and `same_kind`
+            is not `auto`.
     """
+    if not request.same_kind:
+        return request, None
+    if examples.none:
+        raise UsageError("same_kind belongs to a photo or item; leave it out with words alone")
+    is_auto = request.same_kind == AUTO_KIND
+    if not is_auto:
+        kind = asked_kind(examples, gallery, labels=labels, part=part)
+    elif examples.several or not examples.photos or request.text or NAMES_KINDS.search(request.where or ""):
+        return request, None
+    else:
+        kind = kind_of_photo(labels, part, least=PROBABLE)
     has_kinds, has_garments = "text" in gallery.attributes().get(KIND, ()), bool(gallery.garment_count)
-    if not has_kinds and not has_garments:
+    if not (is_auto or has_kinds or has_garments):
         raise UsageError(
             f"same_kind goes by the attribute {KIND!r} of the items, and none has it; "
             "`lookalike tag --gallery G` fills it"
         )
-    if kind is None:
-        return request
+    if kind is None or not (has_kinds or has_garments):
+        return request, None
+    own = filter_of(kind, has_kinds=has_kinds, has_garments=has_garments, untold=is_auto)
+    where = own if request.where is None else f"({request.where}) and {own}"
+    return (request, None) if is_auto and not fits(where) else (replace(request, where=where), kind)
+
+
+def fits(where: str) -> bool:
+    """Whether a filter with a kind beside another one is within the limits of a filter."""
+    from lookalike.gallery.filters.expression import DEEPEST, LONGEST  # which brings the parser of filters
+
+    depth = accumulate((each == "(") - (each == ")") for each in where)
+    return len(where) <= LONGEST and max(depth, default=0) <= DEEPEST
+
+
+def kind_of_photo(labels: PhotoLabels | None, part: Part, *, least: float) -> str | None:
+    """Kind of a photo: that of a garment that the finder is sure of in its part, else the most probable label.
+
+    None is unknown, or improbable. Labels have taken what the finder sees as evidence, whether it is sure or not.
+    """
+    garment = part.garment
+    if garment is not None and (garment.score >= SURE or labels is None or KIND not in labels.shown):
+        return garment.kind
+    if labels is None:
+        return None
+    return next((kind for kind, probability in labels.shown.get(KIND, ())[:1] if probability >= least), None)
+
+
+def asked_kind(examples: Examples, gallery: Gallery, *, labels: PhotoLabels | None, part: Part) -> str | None:
+    """Kind that a query asks for; None if the photo shows no garment, or the item has no kind.
+
+    That of an item is its most prominent garment's, or its attribute `kind`; that of a photo see `kind_of_photo`.
+
+    Raises:
+        UsageError: There are several examples, or neither labels nor a finder.
+    """
+    if examples.several:
+        raise UsageError("same_kind belongs to one photo or item; leave it out with several")
+    if not examples.photos:
+        item = gallery.get(examples.items[0])
+        value = item.garments[0].kind if item.garments else item.attributes.get(KIND)
+        return kind_of(value) or value if isinstance(value, str) and value else None
+    if not part.took and (labels is None or KIND not in labels.shown):
+        raise UsageError(
+            "same_kind needs a model with labels (`lookalike export --labels`), or a finder of garments and not "
+            "garment=whole"
+        )
+    return kind_of_photo(labels, part, least=0.0)
+
+
+def filter_of(kind: str, *, has_kinds: bool, has_garments: bool, untold: bool) -> str:
+    """Filter for garments of a kind, or the attribute `kind` in any word for it.
+
+    Args:
+        kind: Kind.
+        has_kinds: Whether items have the attribute.
+        has_garments: Whether items have garments, by which those go that have some.
+        untold: Whether items without garments and without the attribute pass, too.
+    """
     own = f"{KIND} in ({quoted(*words_for(kind))})"
-    if has_garments:
-        of_garment = f"garment = {quoted(kind)}"
-        own = f"({of_garment} or (garment is null and {own}))" if has_kinds else of_garment
-    return replace(request, where=own if request.where is None else f"({request.where}) and {own}")
+    own = f"({own} or {KIND} is null)" if untold else own
+    if not has_garments:
+        return own
+    others = f"(garment is null and {own})" if has_kinds else "garment is null" if untold else ""
+    return f"(garment = {quoted(kind)} or {others})" if others else f"garment = {quoted(kind)}"
 
 
 def quoted(*words: str) -> str:

@@ -17,6 +17,7 @@ from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.extras import extra_wanted
 from lookalike.storage.files import write_whole
+from lookalike.training.data.data_record import drop_records, keep_records
 from lookalike.training.data.shared import SHARED
 from lookalike.training.outcome import NotFiniteError
 from lookalike.training.settings.limits import Name, Seed, Word
@@ -129,7 +130,8 @@ def sweep(
         The runs, in their order.
 
     Raises:
-        ConfigError: A setting of the sweep or of a run is wrong, or the folder has a sweep over other settings.
+        ConfigError: A setting of the sweep or of a run is wrong, or the folder has a sweep over other settings or
+            data.
         MissingExtraError: Optuna is not installed, and values are searched.
         UsageError: As `lookalike.train`.
         Stopped: A run was interrupted; its state is saved.
@@ -150,6 +152,7 @@ def sweep(
             values = {**values, **drawn(settings, before, number=number)}
         report(f"run {number + 1} of {total}: {described(values)}")
         runs.append(one_run(source, values, folder=folder / f"{number:04}", progress=progress, report=report))
+        keep_records(folder / SHARED)
         if settings.search and runs[-1].figure is None and not runs[-1].problem:
             raise ConfigError(f"{source}: a search goes by the dev figures of its runs, and there are no dev photos")
         kept = {"settings": base, "runs": [asdict(run) for run in runs]}
@@ -168,6 +171,8 @@ def one_run(
     """Train with some values, or go on with a run that was stopped."""
     overrides = [f"{name}={json.dumps(value)}" for name, value in values.items()]
     begun = (folder / "state.pt").is_file()
+    if not begun:
+        drop_records(folder.parent / SHARED)
     try:
         trained = train(
             source,

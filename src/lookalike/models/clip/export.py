@@ -149,7 +149,7 @@ def _graph(
 ) -> Path:
     folder.mkdir()
     made = folder / "model.onnx"
-    write_graph(tower, example, made, input_name=input_name, output_names=["embedding"], longest=longest)
+    write_graph(tower, {input_name: example}, made, output_names=["embedding"], longest=longest)
     return to_fp16(made) if half else made
 
 

@@ -48,7 +48,7 @@ def export_module(encoder: ImageEncoder, file: Path, *, half: bool = False) -> t
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
         with made_of(encoder.name, what="PyTorch cannot write it as ONNX"):
-            write_graph(network, torch.from_numpy(photos[:2]), made, input_name="photos", output_names=["embedding"])
+            write_graph(network, {"photos": torch.from_numpy(photos[:2])}, made, output_names=["embedding"])
         identity = fingerprint(encoder)
         if half:  # rounded weights are another model
             made = to_fp16(made)

@@ -21,9 +21,12 @@ from typing import Final
 from lookalike.errors import ConfigError, TrainingError
 from lookalike.remote.addresses import is_remote
 from lookalike.storage.files import write_whole
-from lookalike.training.data.shared import PhotoDigests, digest, shared_beside
+from lookalike.training.data.shared import PhotoDigests, digest, put_beside, shared_beside
 
 FILE: Final = "data.csv"
+BEGUN: Final = ".begun"
+"""Suffix of the record of a run of a sweep that has not ended."""
+
 COLUMNS: Final = ("catalogue", "part", "id", "labels", "box", "size", "modified_ns", "sha256")
 READERS: Final = 4
 """Threads that read photos."""
@@ -64,19 +67,62 @@ class Recorded:
     sha256: str
 
 
-def record_or_compare(folder: Path, rows: Sequence[DataRow], *, resumed: bool) -> None:
+def record_or_compare(folder: Path, rows: Sequence[DataRow], *, resumed: bool, chosen_by: object) -> None:
     """Record the data of a new run, or compare those of a resumed one with its record.
+
+    A new run of a sweep is compared with the first one whose data were chosen by the same settings.
+
+    Args:
+        folder: Run folder.
+        rows: The data now.
+        resumed: Whether the run is resumed.
+        chosen_by: Settings that choose the data; equal ones have equal texts.
 
     Raises:
         ConfigError: The data have changed, or the record is missing or damaged.
         TrainingError: The record cannot be written.
     """
-    if not resumed:
-        write_record(folder, rows)
-    elif changes := changes_since(folder, rows):
+    if resumed:
+        _compare(folder / FILE, rows, folder=folder, what="run")
+        return
+    shared = shared_beside(folder)
+    first = None if shared is None else shared / f"data-{hashlib.sha256(repr(chosen_by).encode()).hexdigest()[:16]}.csv"
+    if first is not None and first.is_file():
+        _compare(first, rows, folder=folder.parent, what="sweep")
+    write_record(folder, rows)
+    if first is not None and not first.is_file():
+        begun = first.with_suffix(BEGUN)
+        try:
+            put_beside(folder / FILE, begun)
+        except OSError as error:
+            raise TrainingError(f"{begun}: cannot be written: {error.strerror or error}") from None
+
+
+def keep_records(shared: Path) -> None:
+    """Keep the records of runs that have ended, for the runs of the sweep after them.
+
+    Args:
+        shared: Folder that the runs share.
+    """
+    for begun in shared.glob(f"data-*{BEGUN}"):
+        begun.replace(begun.with_suffix(".csv"))
+
+
+def drop_records(shared: Path) -> None:
+    """Drop the records of runs that have not ended, whose data may be repaired before they begin again.
+
+    Args:
+        shared: Folder that the runs share.
+    """
+    for begun in shared.glob(f"data-*{BEGUN}"):
+        begun.unlink()
+
+
+def _compare(record: Path, rows: Sequence[DataRow], *, folder: Path, what: str) -> None:
+    if changes := changes_since(record, rows):
         raise ConfigError(
-            f"{folder}: the data changed since the run began: {changes}; bring back what was there, or begin a new run "
-            "with another name"
+            f"{folder}: the data changed since the {what} began: {changes}; bring back what was there, or begin a new "
+            f"{what} with another name"
         )
 
 
@@ -101,11 +147,11 @@ def write_record(folder: Path, rows: Sequence[DataRow]) -> None:
         raise TrainingError(f"{folder / FILE}: cannot be written: {error.strerror or error}") from None
 
 
-def changes_since(folder: Path, rows: Sequence[DataRow]) -> str | None:
-    """Compare the data of a run with the record in its folder.
+def changes_since(record: Path, rows: Sequence[DataRow]) -> str | None:
+    """Compare the data of a run with a record.
 
     Args:
-        folder: Run folder.
+        record: File of the record.
         rows: The data now.
 
     Returns:
@@ -114,7 +160,7 @@ def changes_since(folder: Path, rows: Sequence[DataRow]) -> str | None:
     Raises:
         ConfigError: The record is missing or damaged.
     """
-    then = dict(_read(folder / FILE))
+    then = dict(_read(record))
     now = {(row.catalogue, row.id): row for row in rows}
     told: list[tuple[str, str]] = [("removed", id_) for catalogue, id_ in then.keys() - now.keys()]
     told += [("added", id_) for catalogue, id_ in now.keys() - then.keys()]

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset, Sampler
 from lookalike.catalogue.opening import open_catalogue
 from lookalike.errors import CatalogueError, ConfigError
 from lookalike.evaluation.heads import label_of
+from lookalike.evaluation.named_models import has_name, model_files
 from lookalike.models.network import Network
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.models.pretrained import load_pretrained
@@ -93,6 +94,13 @@ class TrainingData:
             )
 
     @property
+    def chosen_by(self) -> tuple[object, ...]:
+        """The settings that choose the items and labels of `rows`."""
+        given, changed = self.settings, self.settings.augmentation
+        labels = [loss.labels for loss in given.loss]
+        return given.data, given.sampler.balance, labels, changed.backgrounds, changed.background_columns
+
+    @property
     def is_complete(self) -> bool:
         """Whether every batch contributes to every head and loss."""
         known = all(bool((numbers != UNKNOWN).all()) for numbers in self.photos.labels.values())
@@ -123,13 +131,13 @@ class TrainingData:
             report: Called with a line if photos were embedded.
 
         Raises:
-            ModelError: The teacher is missing or damaged.
+            ModelError: The teacher is missing or damaged, or cannot be fetched.
             ConfigError: A run is resumed, and the teacher is another one now.
             TrainingError: No photo can be read.
         """
         model = self.settings.teacher.model
-        teacher = model if model == "default" else str(self.base / model)
-        made = make_teacher_rows(teacher, self.photos.items, file=file, content=content, resumed=resumed)
+        with model_files([model if has_name(model) else str(self.base / model)]) as [teacher]:
+            made = make_teacher_rows(teacher, self.photos.items, file=file, content=content, resumed=resumed)
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
         self.photos.targets = read_teacher_rows(file)

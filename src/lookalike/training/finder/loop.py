@@ -113,7 +113,8 @@ class FinderRun:
         )
         torch.manual_seed(settings.seed)
         state = folder.read_state()
-        record_or_compare(folder.path, rows_of(settings, parts, folder=base), resumed=state is not None)
+        rows = rows_of(settings, parts, folder=base)
+        record_or_compare(folder.path, rows, resumed=state is not None, chosen_by=settings.data)
         self.network = self._made_network(base, state)
         for stage in settings.stage:
             for name in stage.freeze:

@@ -52,7 +52,7 @@ def _record_or_compare_in_first(folder: Path, data: TrainingData, *, resumed: bo
     faults: list[LookalikeError | None] = [None]
     if accelerator.is_main_process:
         try:
-            record_or_compare(folder, data.rows(), resumed=resumed)
+            record_or_compare(folder, data.rows(), resumed=resumed, chosen_by=data.chosen_by)
         except LookalikeError as error:
             faults = [error]
     if accelerator.num_processes > 1:

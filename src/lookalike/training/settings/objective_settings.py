@@ -62,7 +62,8 @@ class TeacherSettings:
     """Settings of distillation from a teacher, whose embeddings of the training photos are a target beside the labels.
 
     Attributes:
-        model: The teacher: `default`, an ONNX file or a checkpoint, relative to the TOML file; empty for none.
+        model: The teacher: `default`; an ONNX file, a checkpoint or the folder of a model, relative to the TOML file;
+            or a model of others by its name, such as `timm:resnet50.a1_in1k`; empty for none.
         cosine: Weight of 1 less the cosine between the embeddings of student and teacher.
         relational: Weight of the difference between their relative distances within a batch.
     """

@@ -93,7 +93,7 @@ class TextRun:
         self.criterion = Criterion.of_run(settings.select, known=named, usual=named)
         state = folder.read_state()
         rows = [*rows_of(train, part="train"), *rows_of(self.dev, part="dev")]
-        record_or_compare(folder.path, rows, resumed=state is not None)
+        record_or_compare(folder.path, rows, resumed=state is not None, chosen_by=settings.data)
         known = lexicon()
         facts, true_of = facts_of(train, known)
         meanings = learnt_words(train.titles, facts, known, settings.words)
