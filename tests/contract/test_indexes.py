@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lookalike.errors import IndexFileError, UnknownNameError
-from lookalike.index import INDEXES, Index, build, load
-from lookalike.spaces import Space, scaled_query, unit_rows
+from lookalike.index import INDEXES, Index, RowFormat, Rows, build, load
+from lookalike.spaces import DTYPES, Space, scaled_query, unit_rows
 from lookalike.types import Bool, Float32
 
 SPACES = (Space("deep", 48, "tests"), Space("color", 13, "tests"))
@@ -52,14 +53,23 @@ def slow_search(rows: Float32, query: Float32, k: int, allowed: Bool | None = No
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-@pytest.fixture(scope="module")
-def rows() -> Float32:
-    return structured(ROWS)
+@pytest.fixture(scope="module", params=DTYPES)
+def stored(request: pytest.FixtureRequest) -> Rows:
+    """The rows as a gallery of each type has them."""
+    spaces = [replace(space, dtype=request.param) for space in SPACES]
+    row_format = RowFormat.of(spaces)
+    array = row_format.stored(structured(ROWS))
+    return Rows(array, scales=row_format.scales(array), places=row_format.places)
 
 
 @pytest.fixture(scope="module")
-def built(rows: Float32) -> dict[str, Index]:
-    return {name: build(name, rows, spaces=SPACES) for name in INDEXES}
+def rows(stored: Rows) -> Float32:
+    return stored[:]
+
+
+@pytest.fixture(scope="module")
+def built(stored: Rows) -> dict[str, Index]:
+    return {name: build(name, stored, spaces=SPACES) for name in INDEXES}
 
 
 def check_answer(

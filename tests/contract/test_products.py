@@ -472,7 +472,7 @@ def test_a_learned_ranking_is_kept_and_orders_matches_alike(gallery: Gallery, gr
     examples = Examples((), ("photo 0",), (), ())
     asked = SearchRequest(k=8, group=group, index="exact")
     request = asked.resolved(SPACES, stored=WEIGHTS)
-    learned = learned_order(asked, gallery, examples, None)
+    learned = learned_order(gallery.stored_weights.ranking, asked, gallery, examples, labels=None)
     assert learned is not None and learned.ranking == ranking
     found = search_gallery(gallery, query, request, NOTHING, None, learned=learned).matches
     everything = replace(request, k=60, ranking="similarity")

@@ -11,6 +11,7 @@ from lookalike import index as indexes
 from lookalike.errors import UsageError
 from lookalike.gallery.request import ResolvedRequest
 from lookalike.gallery.weighting import Weighting
+from lookalike.index import Rows
 from lookalike.spaces import slices
 from lookalike.types import Bool, Float32, Int64
 
@@ -70,7 +71,7 @@ def cosines(
 
 
 def scan_by_metric(
-    parts: Sequence[Float32],
+    parts: Sequence[Float32 | Rows],
     queries: Mapping[str, Float32],
     request: ResolvedRequest,
     *,
@@ -98,7 +99,7 @@ def scan_by_metric(
     with np.errstate(over="ignore"):
         positions, scores, by_space = indexes.metric_scan(
             queries,
-            [{name: rows[:, places[name]] for name in queries} for rows in parts],
+            [{name: Rows.of(rows).columns(places[name]) for name in queries} for rows in parts],
             metrics=request.metrics,
             weights=request.weights,
             k=k,

@@ -234,6 +234,10 @@ class GalleryReader(Protocol):
         """Whether an index can be searched without being built first."""
         ...
 
+    def load_index(self, request: SearchRequest) -> None:
+        """Load what is saved of the index of a search, ahead of it."""
+        ...
+
     def prepare_filter(self, where: str) -> None:
         """Evaluate a filter ahead of the search that uses it, where the gallery remembers the result.
 

@@ -13,6 +13,7 @@ import numpy as np
 from lookalike.errors import MismatchError, UsageError, short_reason
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, NAME_SUM, crc_of, damaged, numbered
+from lookalike.index.row_format import RowFormat
 from lookalike.spaces import Space, check_rows, concatenate, slices
 from lookalike.types import JSON, Box, FileStamp, Float32, Garment, Item
 
@@ -271,7 +272,8 @@ def vector_rows(
         count: B, number of rows.
 
     Returns:
-        For each row its concatenated unit vector, and its raw vector where that differs, else None.
+        For each row its concatenated unit vector in the format of the gallery, see `RowFormat`, and its raw vector in
+        float32 where that is not of unit length, else None.
 
     Raises:
         MismatchError: A space is missing or unknown, or a shape is wrong.
@@ -296,9 +298,10 @@ def vector_rows(
         if len(off):
             part[off] = as_unit_rows(part[off], name=name)
             strange[off] |= (part[off] != raw[off, place]).any(axis=1)
+    stored = RowFormat.of(spaces).stored(unit)
     return [
         (row.tobytes(), raw_row.tobytes() if odd else None)
-        for row, raw_row, odd in zip(unit, raw, strange.tolist(), strict=True)
+        for row, raw_row, odd in zip(stored, raw, strange.tolist(), strict=True)
     ]
 
 
@@ -319,6 +322,18 @@ def as_unit_rows(rows: Float32, *, name: str) -> Float32:
     return rounded
 
 
-def read_vectors(blobs: Sequence[bytes], *, width: int) -> Float32:
-    """Decode vectors of the database: (B, sum of D) float32."""
-    return np.frombuffer(b"".join(blobs), dtype="<f4").reshape(len(blobs), width)
+def read_unit_vectors(blobs: Sequence[bytes], row_format: RowFormat) -> Float32:
+    """Decode unit vectors of the database: (B, sum of D) float32."""
+    return row_format.unit(row_format.read(blobs))
+
+
+def read_raw_vectors(blobs: Sequence[tuple[bytes, bytes | None]], row_format: RowFormat) -> Float32:
+    """Decode raw vectors of the database, from unit and raw vectors as `vector_rows` gives them."""
+    rows = read_unit_vectors([unit for unit, _ in blobs], row_format)
+    strange = [place for place, (_, raw) in enumerate(blobs) if raw is not None]
+    if strange:
+        rows = rows.copy()
+        rows[strange] = np.frombuffer(b"".join(raw for _, raw in blobs if raw is not None), "<f4").reshape(
+            -1, row_format.width
+        )
+    return rows

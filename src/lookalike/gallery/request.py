@@ -32,6 +32,9 @@ VISUAL: Final = "visual"
 FULL_TEXT: Final = "full_text"
 """Value of `SearchRequest.text_search`: the letters of the words, looked up in texts of the items."""
 
+AUTO_KIND: Final = "auto"
+"""Value of `SearchRequest.same_kind`: the kind that a photo probably shows, where it and those of items can be told."""
+
 LONGEST_TEXT: Final = 256
 """Longest text of a search, in characters."""
 
@@ -116,10 +119,11 @@ class SearchRequest:
         ),
     ] = None
     same_kind: Annotated[
-        bool,
+        bool | str,
         Option(
             "Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute "
-            "`kind`. Only with one photo or item."
+            "`kind`. Only with one photo or item. `auto` does so where one photo without words probably shows a kind, "
+            "keeps items without a kind, and searches all where that cannot be told."
         ),
     ] = False
     group: Annotated[
@@ -249,6 +253,8 @@ class SearchRequest:
         check_group(self.group)
         for name in ("index", "text_search", "ranking"):
             check_choice(name, getattr(self, name), OPTIONS[name].choices)
+        if not isinstance(self.same_kind, bool) and self.same_kind != AUTO_KIND:
+            raise UsageError(f"same_kind must be true, false or {AUTO_KIND!r}, got {self.same_kind!r:.200}")
         for name in ("min_relevance", "text_weight", "diversity", "trust"):
             check_share(name, getattr(self, name))
         check_number("alpha", self.alpha, least=0, most=LARGEST_ALPHA)

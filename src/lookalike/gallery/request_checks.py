@@ -55,8 +55,9 @@ def check_number(name: str, number: object, *, least: float, most: float) -> Non
     Raises:
         UsageError: It is something else.
     """
-    is_good = isinstance(number, Real) and not isinstance(number, bool) and least <= float(number) <= most
-    if number is not None and not is_good:
+    if number is None:
+        return
+    if not (isinstance(number, Real) and not isinstance(number, bool) and least <= float(number) <= most):
         raise UsageError(f"{name} must be a number from {least:g} to {most:,g}, got {number!r:.200}")
 
 

@@ -2,7 +2,8 @@
 
 from lookalike.index.allowed import Allowed
 from lookalike.index.auto import choose
-from lookalike.index.protocol import INDEXES, Index, build, load
+from lookalike.index.protocol import INDEXES, Index, SearchesLater, build, load
+from lookalike.index.row_format import RowFormat
 from lookalike.index.rows import Mapped, Rows, row_sums
 from lookalike.index.scipy_metrics import METRICS, SPELLINGS, checked_metric, metric_scan
 from lookalike.index.settings import IndexSettings
@@ -15,7 +16,9 @@ __all__ = [
     "Index",
     "IndexSettings",
     "Mapped",
+    "RowFormat",
     "Rows",
+    "SearchesLater",
     "build",
     "checked_metric",
     "choose",

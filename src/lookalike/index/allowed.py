@@ -16,6 +16,10 @@ without them."""
 MOST_REPEATED: Final = 1 << 16
 """Largest number of rows of a filter whose codes lists keep."""
 
+MOST_CHANGED: Final = 128
+"""Largest number of rows by which a filter may differ from the rows whose codes lists keep for it; beyond, they are
+copied again."""
+
 
 class Allowed:
     """Allowed rows; forms that are derived from them are kept, so that a filter which is asked again costs nothing.
@@ -27,12 +31,17 @@ class Allowed:
         rows: See above; must not change any more.
         count: Number of allowed rows.
         asked: Queries that indexes have answered among them.
+        origin: Rows that these differ from by a few changes, of which lists may keep the codes, at least one; None for
+            rows that do not come from others.
+        changes: Positions at which they differ, ascending: (n,) int64, n at most `MOST_CHANGED`.
     """
 
     def __init__(self, rows: Bool) -> None:
         self.rows = rows
         self.count = int(np.count_nonzero(rows))
         self.asked = 0
+        self.origin: Allowed | None = None
+        self.changes: Int64 = np.empty(0, dtype=np.int64)
 
     @classmethod
     def of(cls, allowed: Bool | Allowed | None) -> Allowed | None:
@@ -41,6 +50,17 @@ class Allowed:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def changed(self, rows: Bool) -> Allowed:
+        """What is allowed after a change, (N,) bool; it is known to have been asked for as often."""
+        if np.array_equal(rows, self.rows):
+            return self
+        made, origin = Allowed(rows), self if self.origin is None else self.origin
+        made.asked = self.asked
+        changes = np.flatnonzero(rows != origin.rows)
+        if origin.count and len(changes) <= MOST_CHANGED:
+            made.origin, made.changes = origin, changes
+        return made
 
     @property
     def share(self) -> float:

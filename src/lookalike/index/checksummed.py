@@ -16,8 +16,9 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from lookalike.errors import IndexFileError
 from lookalike.index.rows import Mapped, State
@@ -85,7 +86,9 @@ def check(path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_
         raise IndexFileError(path, error.strerror or str(error)) from None
 
 
-def check_file(file: BinaryIO, path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_it: bool) -> int:
+def check_file(
+    file: BufferedIOBase, path: Path, *, name: str, count: int, spaces: Sequence[Space], all_of_it: bool
+) -> int:
     """Check an open file against its footer; see `check`."""
     try:
         end = file.seek(0, 2) - LENGTH_DIGITS
@@ -195,23 +198,24 @@ def identity(name: str, count: int, spaces: Sequence[Space]) -> dict[str, object
     return {"index": name, "rows": count, "spaces": columns}
 
 
-def contents(file: BinaryIO, bulk: int, length: int) -> dict[str, object]:
+def contents(file: BufferedIOBase, bulk: int, length: int) -> dict[str, object]:
     """Lengths and checksums of the payload: samples of the bulk, and everything after it."""
     sample = sampled_checksum(file, bulk)
     return {"length": length, "bulk": bulk, "bulk sample": sample, "checksum": checksum(file, bulk, length)}
 
 
-def checksum(file: BinaryIO, start: int, end: int) -> int:
+def checksum(file: BufferedIOBase, start: int, end: int) -> int:
     """CRC-32 of a range of a file; about 4 GB per second."""
     file.seek(start)
     value, left = 0, end - start
-    while left > 0 and (block := file.read(min(BLOCK, left))):
-        value = zlib.crc32(block, value)
-        left -= len(block)
+    block = memoryview(bytearray(min(BLOCK, max(0, left))))  # one for all: new memory takes as long as the checksum
+    while left > 0 and (count := file.readinto(block[:left])):
+        value = zlib.crc32(block[:count], value)
+        left -= count
     return value
 
 
-def sampled_checksum(file: BinaryIO, length: int) -> int:
+def sampled_checksum(file: BufferedIOBase, length: int) -> int:
     """CRC-32 of `SAMPLES` evenly spaced pages of the first `length` bytes of a file, first and last included."""
     pages = -(-length // PAGE)
     places = sorted({PAGE * (at * (pages - 1) // (SAMPLES - 1)) for at in range(SAMPLES)}) if pages else []

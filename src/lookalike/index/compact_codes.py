@@ -57,14 +57,33 @@ class CompactCodes:
     def __len__(self) -> int:
         return len(self._positions)
 
-    def search(self, queries: Float32, count: int) -> Int64:
-        """Positions of the rows with the best estimated scores: (Q, count) int64.
+    def search(self, queries: Float32, count: int, *, allowed: Allowed) -> Int64:
+        """Positions of the rows with the best estimated scores, and of those whose codes are lacking: (Q, C) int64.
 
         Args:
             queries: (Q, D) float32, scaled as those of the lists.
-            count: Number of rows, at most as many as there are.
+            count: Number of rows, at most as many as are allowed.
+            allowed: Rows whose codes these are, or rows that come from them by a few changes.
+
+        Returns:
+            C is `count`, and more by the number of lacking codes. -1 after the positions found, which are fewer than
+            `count` where FAISS leaves out the rows with the lowest estimate, as it does for queries with one number.
         """
-        return self._positions[search(self._index, queries, count)]
+        if not len(allowed.changes):
+            return self._found(queries, count)
+        lacking = allowed.changes[allowed.rows[allowed.changes]]
+        most = min(len(self), count + len(allowed.changes) - len(lacking))
+        positions = np.full((len(queries), count + len(lacking)), -1, dtype=np.int64)
+        for row, every in zip(positions, self._found(queries, most), strict=True):
+            found = every[every >= 0]
+            chosen = np.concatenate([lacking, found[allowed.rows[found]]])[: len(row)]
+            row[: len(chosen)] = chosen
+        return positions
+
+    def _found(self, queries: Float32, count: int) -> Int64:
+        """Positions of the rows with the best estimates, (Q, count) int64; -1 where FAISS leaves out the worst."""
+        found = search(self._index, queries, count)
+        return np.where(found >= 0, self._positions[found], -1)
 
 
 class CompactCache:
@@ -79,19 +98,20 @@ class CompactCache:
 
         Args:
             lists: Lists of the index.
-            allowed: Rows that the filter passes.
+            allowed: Rows that the filter passes; they may come from rows whose codes are kept.
             queries: Number of queries of this search.
             path: File that the lists are mapped from; None for lists in memory.
 
         Raises:
             IndexFileError: The file is damaged.
         """
-        found = self._made.get(allowed)
+        found = self._made.get(allowed if allowed.origin is None else allowed.origin)
         if found is not None or allowed.share > LARGEST_SHARE or allowed.count > MOST_REPEATED:
             return found
         allowed.asked += queries
         if allowed.asked <= ASKED:
             return None
+        allowed = allowed if allowed.origin is None else allowed.origin
         with self._lock:
             if (found := self._made.get(allowed)) is not None:  # made by another thread meanwhile
                 return found

@@ -68,15 +68,16 @@ class Hnsw:
         """Insert the rows into a graph; see `lookalike.index.build`."""
         if len(rows) < FEWEST_ROWS:
             return cls(rows, spaces=spaces, graph=None)
-        whole = Rows.of(rows).whole()
+        given = Rows.of(rows)
+        given.check()
         scale = Scale(spaces, multiple=LANES)
         edges, bits = settings.M or NEIGHBOURS, faiss.ScalarQuantizer.QT_8bit
         graph = faiss.IndexHNSWSQ(scale.width, bits, edges, faiss.METRIC_INNER_PRODUCT)
         graph.hnsw.efConstruction = settings.efConstruction or BUILD_EFFORT
         chosen = np.linspace(0, len(rows) - 1, num=min(len(rows), TRAINING_ROWS)).astype(np.int64)
-        graph.train(scale.rows(whole[chosen]))
+        graph.train(scale.rows(given[chosen]))
         for at in range(0, len(rows), BLOCK):
-            graph.add(scale.rows(whole[at : at + BLOCK]))
+            graph.add(scale.rows(given[at : at + BLOCK]))
         return cls(rows, spaces=spaces, graph=graph, settings=settings)
 
     @classmethod

@@ -58,6 +58,25 @@ class Index(Protocol):
         ...
 
 
+class SearchesLater(Protocol):
+    """Index that finds the best of rows which were added after it was built without reading them all."""
+
+    def search_later(self, query: Float32, k: int, *, numbers: Int64, rows: Float32) -> tuple[Int64, Float32]:
+        """Find about the k best of rows that were added later.
+
+        Args:
+            query: (1, D) float32, from `spaces.scaled_query`.
+            k: Number of rows.
+            numbers: (M,) int64, ascending. A number means the same row in each call; numbers may be missing later, and
+                larger ones follow.
+            rows: (M, D) float32 unit vectors.
+
+        Returns:
+            Positions in the rows and their inner products; see `Index.search`.
+        """
+        ...
+
+
 class IndexClass(Protocol):
     """Class methods of the classes in `INDEXES`."""
 

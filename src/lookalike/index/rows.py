@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
@@ -17,12 +18,16 @@ import numpy as np
 import numpy.typing as npt
 
 from lookalike.errors import RowFileError
+from lookalike.index.row_format import Stored, decoded_rows, widths_of
 from lookalike.types import Float32, Int64
 
 Sums: TypeAlias = npt.NDArray[np.uint64]
 
 State: TypeAlias = tuple[int, int, int]
 """State of a file: size, modification time and inode change time, nanoseconds."""
+
+WORDS: Final = (np.uint64, np.uint32, np.uint16)
+"""Words of a checksum, the longest first."""
 
 STEP_BYTES: Final = 8 << 20
 """Bytes that are compared at once."""
@@ -52,22 +57,37 @@ class Mapped:
 
 
 class Rows:
-    """Rows with optional checksums.
+    """Rows of unit vectors, with optional checksums; of any vectors, where they are stored as float32.
 
     Attributes:
-        array: (N, D) float32, not checked.
+        array: (N, D) as stored, float32 or int16, not checked.
+        scales: (N, S) float32, factors of int16 rows, see `RowFormat`; None for float32.
+        places: Columns of each of the S spaces.
         shape: (N, D).
     """
 
-    def __init__(self, array: Float32, *, sums: Sums | None = None, file: Mapped | None = None) -> None:
+    def __init__(
+        self,
+        array: Stored,
+        *,
+        scales: Float32 | None = None,
+        places: Sequence[slice] = (),
+        sums: Sums | None = None,
+        file: Mapped | None = None,
+    ) -> None:
         """Wrap an array.
 
         Args:
-            array: (N, D) float32.
+            array: (N, D), float32 or int16.
+            scales: (N, S) from `RowFormat.scales`; None for float32.
+            places: Columns of each space; needed with scales.
             sums: (N,) uint64 from `row_sums`; None for rows in memory, which are not checked.
             file: File that the array is mapped from; None for rows in memory.
         """
         self.array = array
+        self.scales = scales
+        self.places = tuple(places)
+        self._widths = widths_of(self.places)
         self._sums = sums
         self._file = file
         self._bytes = array.nbytes
@@ -84,7 +104,7 @@ class Rows:
         return self.shape[0]
 
     def take(self, positions: Int64) -> Float32:
-        """Copy rows.
+        """Copy rows, after their checksums have been compared.
 
         Args:
             positions: (K,) int64.
@@ -95,36 +115,52 @@ class Rows:
         Raises:
             RowFileError: A row is damaged, or the file was truncated.
         """
+        taken = self.take_stored(positions)
+        return decoded_rows(taken, None if self.scales is None else self.scales.take(positions, axis=0), self._widths)
+
+    def take_stored(self, positions: Int64) -> Stored:
+        """Copy rows as they are stored, (K, D) float32 or int16; see `take`."""
         if self._file is not None and self._file.size() < self._bytes:
             raise RowFileError(self._file.path, "it was truncated")
-        taken: Float32 = self.array.take(positions, axis=0)
+        taken: Stored = self.array.take(positions, axis=0)
         if self._sums is not None:
             found, wanted = row_sums(taken), self._sums.take(positions)
             if found.tobytes() != wanted.tobytes():  # 1 microsecond; an array of differences takes 5
                 raise self._damaged(int(positions[np.flatnonzero(found != wanted)[0]]))
         return taken
 
-    def whole(self) -> Float32:
-        """All rows without a copy, (N, D) float32, after all checksums have been compared.
+    def __getitem__(self, which: slice | Int64) -> Float32:
+        """Rows without a check, (..., D) float32: a view of float32 ones that a slice selects, else a copy."""
+        return decoded_rows(self.array[which], None if self.scales is None else self.scales[which], self._widths)
+
+    def columns(self, place: slice) -> Rows:
+        """The columns of one space."""
+        if self.scales is None:
+            return Rows(self.array[:, place])
+        number = self.places.index(place)
+        every = slice(0, place.stop - place.start)
+        return Rows(self.array[:, place], scales=self.scales[:, number : number + 1], places=[every])
+
+    def check(self) -> None:
+        """Compare all checksums, unless that was done and the file has not changed since.
 
         Raises:
             RowFileError: A row is damaged, or the file was truncated.
         """
         if self._file is None or self._sums is None:
-            return self.array
+            return
         now = self._file.state()
         if now != self._compared:
             with self._lock:
                 if now != self._compared:
                     self._compare(now)
-        return self.array
 
     def _compare(self, now: State) -> None:
         assert self._file is not None
         assert self._sums is not None
         if now[0] < self.array.nbytes:
             raise RowFileError(self._file.path, "it was truncated")
-        step = max(1, STEP_BYTES // (4 * self.shape[1]))
+        step = max(1, STEP_BYTES // (self.array.itemsize * self.shape[1]))
         for at in range(0, len(self), step):
             wrong = np.flatnonzero(row_sums(self.array[at : at + step]) != self._sums[at : at + step])
             if len(wrong):
@@ -136,18 +172,20 @@ class Rows:
         return RowFileError(path, f"row {position} (from 0) is damaged")
 
 
-def row_sums(rows: Float32) -> Sums:
-    """Checksum of each row: the sum of its 64-bit words, or of its 32-bit words if D is odd.
+def row_sums(rows: Stored) -> Sums:
+    """Checksum of each row: the sum of its words, of 64 bits or of the most that its bytes can be divided into.
 
     A change within one word is always detected, larger ones almost surely. It costs a few percent of a search; a CRC-32
     of each row would cost fifteen times as much.
 
     Args:
-        rows: (B, D) float32, C-contiguous.
+        rows: (B, D), C-contiguous.
 
     Returns:
         (B,) uint64.
     """
-    words = rows.view(np.uint32 if rows.shape[1] % 2 else np.uint64)
-    found: Sums = np.add.reduce(words, axis=1, dtype=words.dtype).astype(np.uint64, copy=False)
+    row_bytes = rows.shape[1] * rows.itemsize
+    words = rows.view(next(word for word in WORDS if row_bytes % word().itemsize == 0))
+    dtype = np.uint64 if words.dtype == np.uint64 else np.uint32
+    found: Sums = np.add.reduce(words, axis=1, dtype=dtype).astype(np.uint64, copy=False)
     return found

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lookalike.spaces import Space, slices, width
+from lookalike.spaces import DEFAULT_WEIGHTS, Space, slices, width
 from lookalike.types import Bool, Float32
 
 LIST_WEIGHTS: Mapping[str, float] = {"deep": 1.0, "color": 0.3, "color-original": 0.1}
@@ -39,6 +39,8 @@ class Scale:
         self._up: Float32 = roots
         self._down: Float32 = np.reciprocal(roots)
         self._shares: list[float] = (self.weights / self.weights.sum()).tolist()
+        usual = [DEFAULT_WEIGHTS.get(space.name, 1.0) for space in spaces]
+        self._usual = [weight / sum(usual) for weight in usual]
         self._starts = [place.start for place in slices(spaces).values()]
         self._columns = width(spaces)
         self.width = -(-self._columns // multiple) * multiple
@@ -85,6 +87,18 @@ class Scale:
         for row in squares.tolist():  # numbers of Python: a query has as many as there are spaces
             beyond = [max(0.0, math.sqrt(square) - share) for square, share in zip(row, self._shares, strict=True)]
             most = max(most, sum(each * each / share for each, share in zip(beyond, self._shares, strict=True)))
+        return most
+
+    def unusual(self, squares: Float32) -> float:
+        """Part of the weights that queries have in other spaces than the default ones, in [0, 1]; the largest of them.
+
+        Args:
+            squares: (Q, S) float32 from `squares`.
+        """
+        most = 0.0
+        for row in squares.tolist():
+            beyond = [math.sqrt(square) - share for square, share in zip(row, self._usual, strict=True)]
+            most = max(most, sum(each for each in beyond if each > 0))
         return most
 
     def _padded(self, rows: Float32, factors: Float32) -> Float32:

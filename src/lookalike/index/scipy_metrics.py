@@ -16,9 +16,13 @@ from lookalike import deadline
 from lookalike.errors import UnknownNameError
 from lookalike.index.covariance import Float64, Moments
 from lookalike.index.exact_scores import empty_answer
+from lookalike.index.rows import Rows
 from lookalike.types import Bool, Float32, Int64
 
 Parameters: TypeAlias = Mapping[str, Float64]
+
+Part: TypeAlias = Mapping[str, Float32] | Mapping[str, Rows]
+"""Rows by space, (N, D) each."""
 
 METRICS: Final = (
     "braycurtis",
@@ -57,7 +61,7 @@ BLOCK_BYTES: Final = 8 << 20
 
 def metric_scan(
     queries: Mapping[str, Float32],
-    rows: Mapping[str, Float32] | Sequence[Mapping[str, Float32]],
+    rows: Part | Sequence[Part],
     *,
     metrics: Mapping[str, str],
     weights: Mapping[str, float],
@@ -139,7 +143,7 @@ class Best:
 
 
 def blocks(
-    parts: Sequence[Mapping[str, Float32]], spaces: Sequence[str], allowed: Bool | None
+    parts: Sequence[Part], spaces: Sequence[str], allowed: Bool | None
 ) -> Iterator[tuple[Int64, dict[str, Float64]]]:
     """Iterate over the allowed rows in blocks: positions, (B,), and rows by space, (B, D) float64."""
     start = 0
@@ -150,7 +154,8 @@ def blocks(
         for at in range(0, len(passing), step):
             deadline.check()
             chosen = passing[at : at + step]
-            yield chosen + start, {name: part[name][chosen].astype(np.float64) for name in spaces}
+            which = chosen if allowed is not None else slice(at, at + step)  # a slice is not gathered row by row
+            yield chosen + start, {name: part[name][which].astype(np.float64) for name in spaces}
         start = end
 
 
@@ -180,7 +185,7 @@ def checked_metric(name: str) -> str:
 
 
 def estimated(
-    metric: str, queries: Float64, space: str, parts: Sequence[Mapping[str, Float32]], allowed: Bool | None
+    metric: str, queries: Float64, space: str, parts: Sequence[Part], allowed: Bool | None
 ) -> list[Parameters]:
     """Estimate the parameters of a metric for each query, from the query and all allowed rows; empty for most metrics.
 

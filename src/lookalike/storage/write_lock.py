@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
+import platform
 import sys
 import threading
 import time
@@ -128,7 +128,7 @@ class WriteLock:
 def describe_this_process() -> dict[str, str | int]:
     """Description of this process as the holder of a lock."""
     return {
-        "host": socket.gethostname(),
+        "host": platform.node(),
         "pid": os.getpid(),
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200],
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),

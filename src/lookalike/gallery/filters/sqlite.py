@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, assert_never
 
+from lookalike.gallery.filters.clause import GARMENT, Clause, NumberRange, attribute_expression, number_parameter
 from lookalike.gallery.filters.expression import (
     FIELDS,
     Among,
@@ -23,41 +22,8 @@ from lookalike.gallery.filters.expression import (
 )
 from lookalike.gallery.records import Kinds
 
-GARMENT: Final = "garment"
 FIELDS_WITH_GARMENTS: Final[Mapping[str, Kinds]] = {**FIELDS, GARMENT: Kinds.TEXT}
 """Fields in a gallery with garments; a filter by their kind looks at each garment by itself."""
-
-ITEMS_WITH_GARMENTS: Final = "items LEFT JOIN garments ON item = row"
-"""Items with each of their garments; the row of the vectors is `coalesce(vector, row)`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """SQL condition after WHERE.
-
-    Attributes:
-        sql: SQL with a question mark for each parameter.
-        parameters: Parameters in their order.
-        attributes: Numbers of the attributes that are compared with values, for which an index is useful.
-        by_garment: Whether it is a condition on garments, joined with their items, and not on items alone.
-    """
-
-    sql: str
-    parameters: tuple[str | int | float, ...]
-    attributes: frozenset[int]
-    by_garment: bool = False
-
-    @property
-    def on_items(self) -> str:
-        """Condition on items: that one passes, or one of its garments."""
-        if not self.by_garment:
-            return self.sql
-        return f"row IN (SELECT row FROM {ITEMS_WITH_GARMENTS} WHERE {self.sql})"
-
-
-def attribute_expression(number: int) -> str:
-    """SQL expression of an attribute's value, in the form that attribute indexes have."""
-    return f"""json_extract(attributes, '$."{int(number)}"')"""
 
 
 class SqliteCompiler:
@@ -82,7 +48,27 @@ class SqliteCompiler:
     def clause(self, condition: Condition) -> Clause:
         """Compile a condition."""
         sql = self._write(condition)
-        return Clause(sql, tuple(self._parameters), frozenset(self._attributes), self._by_garment)
+        return Clause(
+            sql, tuple(self._parameters), frozenset(self._attributes), self._by_garment, self._range(condition)
+        )
+
+    def _range(self, condition: Condition) -> NumberRange | None:
+        """The condition as a range of numbers."""
+        comparisons: list[tuple[str, int]] = []
+        names = set()
+        for term in condition.terms if isinstance(condition, Every) else (condition,):
+            match term:
+                case Compare(name, operator, value) if kind_of(value) == Kinds.NUMBER and operator != "!=":
+                    comparisons.append((operator, len(comparisons)))
+                case Between(name, low, _) if kind_of(low) == Kinds.NUMBER:
+                    comparisons += [(">=", len(comparisons)), ("<=", len(comparisons) + 1)]
+                case _:
+                    return None
+            names.add(name)
+        name = names.pop()
+        if names or name in self._fields or self._kinds.get(name) != Kinds.NUMBER:
+            return None
+        return NumberRange(self._number(name), tuple(comparisons))
 
     def _write(self, condition: Condition) -> str:
         match condition:
@@ -165,8 +151,5 @@ class SqliteCompiler:
         return f"""nullif(json_type(attributes, '$."{self._number(name)}"'), 'null')"""
 
     def _parameter(self, value: Value) -> str:
-        if isinstance(value, float):  # parsed by SQLite as stored values are; the last digit may differ otherwise
-            self._parameters.append(json.dumps(value))
-            return "json_extract(?, '$')"
-        self._parameters.append(value)
-        return "?"
+        self._parameters.append(value if isinstance(value, str) else number_parameter(value))
+        return "json_extract(?, '$')" if isinstance(value, float) else "?"

@@ -12,7 +12,7 @@ from collections.abc import Set
 from typing import Final
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.filters.sqlite import Clause
+from lookalike.gallery.filters.clause import Clause
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.schema import ATTRIBUTE_INDEX, attribute_index
 
@@ -27,19 +27,23 @@ def make_missing(database: Database, clause: Clause, *, count: int) -> None:
     """Create the indexes that a filter lacks, in a gallery of `count` items; skipped while another process writes."""
     if count < WORTH_IT or not database.writable:
         return
-    with database.reading() as connection:
-        wanted = missing(connection, clause.attributes)
+    with database.viewing() as reader:
+        wanted = missing(reader.known(indexed), clause.attributes)
     if wanted:
         with contextlib.suppress(LookalikeError), database.writing(patience_s=0) as connection:
             create(connection, wanted)
 
 
-def missing(connection: sqlite3.Connection, attributes: Set[int]) -> list[int]:
-    """Attributes without an index that may get one, by their numbers."""
+def indexed(connection: sqlite3.Connection) -> frozenset[int]:
+    """Attributes with an index, by their numbers."""
     query = "SELECT name FROM sqlite_schema WHERE type = 'index' AND name GLOB ?"
     made = connection.execute(query, (f"{ATTRIBUTE_INDEX}*",))
-    indexed = {int(name.removeprefix(ATTRIBUTE_INDEX)) for (name,) in made}
-    return sorted(attributes - indexed)[: max(0, MOST - len(indexed))]
+    return frozenset(int(name.removeprefix(ATTRIBUTE_INDEX)) for (name,) in made)
+
+
+def missing(made: Set[int], attributes: Set[int]) -> list[int]:
+    """Attributes without an index that may get one, by their numbers; some have one already."""
+    return sorted(attributes - made)[: max(0, MOST - len(made))]
 
 
 def create(connection: sqlite3.Connection, attributes: list[int]) -> None:

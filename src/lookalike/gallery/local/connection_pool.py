@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -34,6 +35,10 @@ FORK_S: Final = 1.0
 
 TRIES: Final = 20
 """Largest number of attempts to open a database that is being replaced."""
+
+LONGEST_PAUSE_S: Final = 0.25
+"""Seconds between two attempts, after the first few: another process that moves a large commit into the database's file
+changes it all the time."""
 
 
 class Lease:
@@ -234,7 +239,9 @@ class ConnectionPool:
 
     def _open(self, mode: str) -> PooledConnection:
         """Open a connection, and check that the files were not replaced meanwhile."""
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(min(LONGEST_PAUSE_S, 0.0005 * 2**attempt))
             before = files_at(self._path)
             immutable = False
             companion = (

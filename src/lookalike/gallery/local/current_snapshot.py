@@ -95,7 +95,14 @@ class CurrentSnapshot:
     def present(self) -> Snapshot:
         """The snapshot of the present version; 10 microseconds when nothing has changed."""
         with self._database.reader() as reader:
-            return self._fresh(reader)
+            state = self._seen(reader)
+        if state is None:
+            with self._refreshing:
+                with self._database.reader() as reader:
+                    state = self._seen(reader)
+                if state is None:  # no connection is in use now, so that a new one is opened once
+                    state = self._refresh(wait_s=0)
+        return state
 
     def refreshed(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
         """Take a new snapshot; see `_refresh`."""
@@ -128,25 +135,16 @@ class CurrentSnapshot:
     def _unstable(self) -> LookalikeError:
         return LookalikeError(f"{self._database.folder} is being replaced all the time; try again")
 
-    def _fresh(self, reader: PooledConnection) -> Snapshot:
-        """The snapshot of the version that a connection sees."""
+    def _seen(self, reader: PooledConnection) -> Snapshot | None:
+        """The snapshot, if it is of the version and the file that a connection sees."""
         state, data_version = self.snapshot, reader.data_version()
-        if state is not None and reader.seen == (data_version, state.version.id):
+        if state is None or reader.seen == (data_version, state.version.id):
             return state
-        now = version_id(reader.connection)
-        if not self._is_of(state, now, reader):
-            with self._refreshing:
-                state = self.snapshot
-                if not self._is_of(state, now, reader):
-                    state = self._refresh(wait_s=0)
-        assert state is not None
+        file = self.seen and self.seen.file
+        if version_id(reader.connection) != state.version.id or file != reader.files.database:
+            return None
         reader.seen = (data_version, state.version.id)
         return state
-
-    def _is_of(self, state: Snapshot | None, now: VersionId, reader: PooledConnection) -> bool:
-        """Whether a snapshot is of the version and the file that a connection sees."""
-        file = self.seen and self.seen.file
-        return state is not None and state.version.id == now and file == reader.files.database
 
     def _refresh(self, *, wait_s: float = 0.0, force_segment: bool = False) -> Snapshot:
         """Take a new snapshot, and build a new segment when too many rows were added or removed since the last one.
@@ -178,6 +176,8 @@ class CurrentSnapshot:
             self.background_build.start(partial(self._rebuild_segment, before, now), now)
         elif is_stale(segment, now) or (force_segment and segment is None):
             segment = refreshed_segment(self._database, self._segment_files, held=segment, now=now, wait_s=wait_s)
+        if before is not None and before.segment is segment and before.version.id == now.id and not force_segment:
+            return before  # a checkpoint has moved commits into the database's file, and nothing else has changed
         # The segment is never newer than what is read from here on.
         with self._database.reading() as connection:
             held = before is not None and before.segment is segment

@@ -144,11 +144,11 @@ class Database:
         return False
 
     @contextmanager
-    def scanning(self) -> Iterator[sqlite3.Connection]:
-        """Lease a connection as `reading` does, for a query over all items, whose checksums are checked first."""
-        with self.reading() as connection:
-            self._soundness.check(connection)
-            yield connection
+    def scanning(self) -> Iterator[PooledConnection]:
+        """Lease a connection as `viewing` does, for a query over all items, whose checksums are checked first."""
+        with self.viewing() as reader:
+            self._soundness.check(reader)
+            yield reader
 
     def iterate(self, work: Callable[[sqlite3.Connection], Iterator[T]]) -> Iterator[T]:
         """Iterate over one version of the data; the gallery may be closed between two steps.

@@ -17,8 +17,8 @@ class LocalEditing(LocalMetadata):
 
     def source_items(self, source: str) -> dict[str, tuple[Item, FileStamp | None]]:
         """Items of a source without overrides, by id, with their file stamps."""
-        with self._database.scanning() as connection:
-            return stored_items.source_items(connection, AttributeNames.read(connection), source)
+        with self._database.scanning() as reader:
+            return stored_items.source_items(reader.connection, AttributeNames.read(reader.connection), source)
 
     def stored_items(self, ids: Sequence[str]) -> dict[str, StoredItem]:
         """Items by id with their overrides, sources and file stamps; unknown ids are left out."""

@@ -9,42 +9,31 @@ from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lookalike.errors import GalleryLockedError, RowFileError, StorageFailedError
-from lookalike.gallery.health import Health
-from lookalike.gallery.local import (
-    garments_table,
-    maintenance,
-    products,
-    reads,
-    record_reads,
-    verification,
-    writes,
-)
+from lookalike.gallery.local import garments_table, maintenance, reads, record_reads, writes
 from lookalike.gallery.local.allowed_rows import AllowedRows
 from lookalike.gallery.local.current_snapshot import CurrentSnapshot
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.editing import LocalEditing
 from lookalike.gallery.local.folding import search_folded
-from lookalike.gallery.local.full_text import search as full_text
 from lookalike.gallery.local.full_text.current_words import CurrentWords
 from lookalike.gallery.local.full_text.files import TextFiles
 from lookalike.gallery.local.metadata_table import read_spaces
-from lookalike.gallery.local.ranking import nearest, nearest_by_metric
+from lookalike.gallery.local.ranking import load_index, nearest, nearest_by_metric
 from lookalike.gallery.local.refresh import build_usual_index
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import SMALL as FEW
 from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.local.writes import Overrides
-from lookalike.gallery.product_rows import ProductRows
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.request_checks import check_group, check_least
-from lookalike.spaces import Space, slices, width
+from lookalike.spaces import Space, slices
 from lookalike.types import (
     JSON,
     Content,
@@ -58,6 +47,10 @@ from lookalike.types import (
     Neighbours,
     several,
 )
+
+if TYPE_CHECKING:
+    from lookalike.gallery.health import Health
+    from lookalike.gallery.product_rows import ProductRows
 
 BATCH = 1024
 """Items of a batch that `rows` and `records` yield."""
@@ -166,7 +159,7 @@ class LocalGallery(LocalEditing):
         """Raw vectors of one item by space, each (1, D) float32."""
         with self._database.viewing() as reader:
             spaces = reader.known(read_spaces)
-            row = reads.vectors_by_id(reader.connection, item_id, columns=width(spaces))
+            row = reads.vectors_by_id(reader.connection, item_id, spaces=spaces)
         return {name: row[:, place] for name, place in slices(spaces).items()}
 
     def unit_vectors(self, rows: Sequence[int], *, version: object = None) -> dict[str, Float32]:
@@ -179,7 +172,7 @@ class LocalGallery(LocalEditing):
                     if (units := state.units_of(np.array(rows, dtype=np.int64))) is not None:
                         return {name: units[:, place] for name, place in slices(state.spaces).items()}
             spaces = reader.known(read_spaces)
-            found = reads.units_by_row(reader.connection, rows, columns=width(spaces))
+            found = reads.units_by_row(reader.connection, rows, spaces=spaces)
         return {name: found[:, place] for name, place in slices(spaces).items()}
 
     def items(self, rows: Sequence[int], *, version: object = None) -> dict[int, Item]:
@@ -196,12 +189,16 @@ class LocalGallery(LocalEditing):
 
     def products(self, rows: Sequence[int], *, version: object = None) -> dict[int, str | None]:
         """Products by row number; None for an item without one; removed rows are left out."""
+        from lookalike.gallery.local import products
+
         with self._database.viewing() as reader:
             self._current.check_version(reader, version)
             return products.products_by_row(reader.connection, rows)
 
     def product_rows(self, names: Sequence[str], *, where: str | None = None, version: object = None) -> ProductRows:
         """Rows of products that a filter passes."""
+        from lookalike.gallery.local import products
+
         products.make_index(self._database)
         with self._database.viewing() as reader:
             self._current.check_version(reader, version)
@@ -215,23 +212,23 @@ class LocalGallery(LocalEditing):
         """Number of items that a filter passes, and a page of them in the order of adding; of products with `group`."""
         check_least(0, offset=offset, limit=limit)
         check_group(group)
-        with self._database.scanning() as connection:
-            names, clause = reads.filter_of(connection, where)
-            return reads.page(connection, names, clause, offset=offset, limit=limit, group=group)
+        with self._database.scanning() as reader:
+            names, clause = reads.filter_of(reader.connection, where)
+            return reads.page(reader.connection, names, clause, offset=offset, limit=limit, group=group)
 
     def attributes(self) -> Mapping[str, Sequence[str]]:
         """Kinds of values by attribute."""
-        with self._database.scanning() as connection:
-            kinds = reads.kinds_of_attributes(connection)
+        with self._database.scanning() as reader:
+            kinds = reads.kinds_of_attributes(reader.connection)
         return {name: each.words() for name, each in kinds.items()}
 
     def facets(self, *, where: str | None = None, limit: int = 50, group: str | None = None) -> Sequence[Facet]:
         """Values and counts of each attribute among the items that a filter passes; of products with `group`."""
         check_least(0, limit=limit)
         check_group(group)
-        with self._database.scanning() as connection:
-            names, clause = reads.filter_of(connection, where)
-            return reads.facets(connection, names, clause, limit=limit, group=group)
+        with self._database.scanning() as reader:
+            names, clause = reads.filter_of(reader.connection, where)
+            return reads.facets(reader.connection, names, clause, limit=limit, group=group)
 
     def search(self, queries: Mapping[str, Float32], request: SearchRequest) -> Neighbours:
         """Find the nearest items."""
@@ -253,6 +250,8 @@ class LocalGallery(LocalEditing):
 
     def full_text(self, words: Sequence[str], *, k: int, where: str | None = None) -> FullText:
         """Find the items with any of some words in their id, product or text attributes."""
+        from lookalike.gallery.local.full_text import search as full_text
+
         check_least(1, k=k)
         return full_text.search(self._current, self._words, words, k=k, where=where)
 
@@ -286,6 +285,10 @@ class LocalGallery(LocalEditing):
             return True
         return state.segment is not None and state.segment.has(name)
 
+    def load_index(self, request: SearchRequest) -> None:
+        """Load what is saved of the index of a search, ahead of it."""
+        load_index(self._current.present(), request, keep=self._database.writable)
+
     def prepare_filter(self, where: str) -> None:
         """Evaluate a filter ahead of the search that uses it."""
         self._current.for_search(where, index="auto")
@@ -295,7 +298,7 @@ class LocalGallery(LocalEditing):
 
         def batches(connection: sqlite3.Connection) -> Iterator[tuple[Sequence[Item], dict[str, Float32]]]:
             spaces, names = read_spaces(connection), AttributeNames.read(connection)
-            for items, vectors in record_reads.batches(connection, names, columns=width(spaces), size=BATCH):
+            for items, vectors in record_reads.batches(connection, names, spaces=spaces, size=BATCH):
                 yield items, {name: vectors[:, place] for name, place in slices(spaces).items()}
 
         return self._database.iterate(batches)
@@ -329,6 +332,8 @@ class LocalGallery(LocalEditing):
         Args:
             photos: Check that the files of photos exist.
         """
+        from lookalike.gallery.local import verification
+
         return verification.verify(self._database, self._segment_files, self._text_files, photos=photos)
 
     def compact(self) -> None:

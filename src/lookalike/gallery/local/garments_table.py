@@ -64,11 +64,10 @@ def add(connection: sqlite3.Connection, items: Iterable[Item], rows: Iterable[in
 def delete(connection: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
     """Delete the garments of items, by the items' rows. Returns the rows of their further garments."""
     chosen = "item IN (SELECT value FROM json_each(?))"
-    listed = (json.dumps(list(rows)),)
-    further = connection.execute(f"SELECT vector FROM garments WHERE {chosen} AND vector != item", listed).fetchall()
-    gone = connection.execute(f"DELETE FROM garments WHERE {chosen}", listed).rowcount
+    further = further_rows(connection, rows)
+    gone = connection.execute(f"DELETE FROM garments WHERE {chosen}", (json.dumps(list(rows)),)).rowcount
     metadata_table.increase(connection, "garments", -gone)
-    return [row for (row,) in further]
+    return further
 
 
 def owners(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, int]:
@@ -86,6 +85,14 @@ def owners(connection: sqlite3.Connection, rows: Iterable[int]) -> dict[int, int
     if wrong is not None:
         raise damaged(f"the garment of row {wrong}")
     return {row: item for row, item, _ in found}
+
+
+def further_rows(connection: sqlite3.Connection, rows: Iterable[int]) -> list[int]:
+    """Rows of the further garments of items, by the items' rows."""
+    if not exists(connection):
+        return []
+    statement = "SELECT vector FROM garments WHERE item IN (SELECT value FROM json_each(?)) AND vector != item"
+    return [row for (row,) in connection.execute(statement, (json.dumps(list(rows)),))]
 
 
 def check(connection: sqlite3.Connection) -> None:

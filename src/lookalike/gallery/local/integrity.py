@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from lookalike.errors import GalleryDamagedError
 from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.metadata_table import meta_number
+from lookalike.gallery.local.pooled_connection import PooledConnection
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, WAY_OUT, damaged
 
 CHECKED: Final = 20_000
@@ -36,23 +37,30 @@ class Soundness:
         self._checked: State | None = None
         self._lock = threading.Lock()
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, reader: PooledConnection) -> None:
         """Check all items; takes 5 microseconds per item when the file has changed.
 
         Args:
-            connection: Connection in a transaction.
+            reader: Connection in a transaction.
 
         Raises:
             GalleryDamagedError: An item's checksum is wrong, or an index leads to other items.
         """
+        if reader.known(item_count) > CHECKED:
+            return
         found = self._path.stat()
         now = (found.st_ino, found.st_size, found.st_mtime_ns)
-        if now == self._checked or meta_number(connection, "items") > CHECKED:
+        if now == self._checked:
             return
         with self._lock:
             if now != self._checked:
-                check_all(connection)
+                check_all(reader.connection)
                 self._checked = now
+
+
+def item_count(connection: sqlite3.Connection) -> int:
+    """Number of items, as the gallery has counted them."""
+    return meta_number(connection, "items")
 
 
 def check_all(connection: sqlite3.Connection) -> None:

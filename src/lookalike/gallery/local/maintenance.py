@@ -21,7 +21,8 @@ from lookalike.types import JSON
 
 def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> dict[str, JSON]:
     """Describe a gallery: counts, spaces, sizes, the state of its index."""
-    with database.scanning() as connection:
+    with database.scanning() as reader:
+        connection = reader.connection
         from_sources, model = sources(connection), read_model(connection)
         items, garments = count_items(connection), garments_table.count(connection)
         kinds = kinds_of_attributes(connection)
@@ -32,7 +33,8 @@ def info(database: Database, segment_files: SegmentFiles, state: Snapshot) -> di
         **({"garments": garments} if garments else {}),
         "model": None if model is None else model_paths.as_used(model, database.folder),
         "spaces": [
-            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in state.spaces
+            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id, "dtype": space.dtype}
+            for space in state.spaces
         ],
         **parameters,
         "sources": dict(from_sources),

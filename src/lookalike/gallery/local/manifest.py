@@ -13,7 +13,7 @@ from lookalike.index import checksummed
 from lookalike.storage.durable import flush
 from lookalike.storage.files import check_regular
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 
 
 def write_manifest(folder: Path, version: Version) -> None:

@@ -143,8 +143,8 @@ class LocalMetadata:
 
     def sources(self) -> Mapping[str, int]:
         """Number of items of each source."""
-        with self._database.scanning() as connection:
-            return reads.sources(connection)
+        with self._database.scanning() as reader:
+            return reads.sources(reader.connection)
 
     def photo_owner(self) -> Sequence[str]:
         """Names of the folders whose photos are this gallery's own."""

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from typing import Any, Final
 
 from lookalike.gallery.local.row_checksums import META_SUM, crc_of_any, damaged
@@ -78,14 +79,12 @@ def increase(connection: sqlite3.Connection, key: str, by: int) -> None:
 def read_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
     """Read the spaces; empty before the first `add`."""
     text = must_get(connection, "spaces")
-    return tuple(
-        Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in json.loads(text)
-    )
+    return tuple(Space(*values) for values in json.loads(text))
 
 
 def write_spaces(connection: sqlite3.Connection, spaces: Sequence[Space]) -> None:
     """Write the spaces of a gallery that has none."""
-    put(connection, "spaces", json.dumps([[space.name, space.dimension, space.model_id] for space in spaces]))
+    put(connection, "spaces", json.dumps([space.to_list() for space in spaces]))
 
 
 def sign_change(connection: sqlite3.Connection) -> None:
@@ -135,10 +134,15 @@ def signature_of(connection: sqlite3.Connection, change: int) -> str:
     return "" if found is None else str(found).partition(ALTERED)[0]
 
 
-def altered_since(connection: sqlite3.Connection, change: int) -> set[int] | None:
-    """Rows whose items changed their attributes after a commit; None if a record does not say.
+def altered_since(connection: sqlite3.Connection, change: int, *, most: int | None = None) -> set[int] | None:
+    """Rows whose items changed their attributes after a commit; None if a record does not say, or they are too many.
 
     Records that were written before there was full text have signatures only, and so have those of too many rows.
+
+    Args:
+        connection: Connection to the gallery's database.
+        change: Number of the commit.
+        most: Largest number of rows, counted once for each commit that altered them; None for no bound.
 
     Raises:
         GalleryDamagedError: A record's checksum is wrong.
@@ -153,7 +157,9 @@ def altered_since(connection: sqlite3.Connection, change: int) -> set[int] | Non
     told = [str(value).partition(ALTERED) for value, _ in found]
     if len(told) != len(changes) or not all(mark for _, mark, _ in told):
         return None
-    return {row for _, _, rows in told for row in rows_of(rows)}
+    every = chain.from_iterable(rows_of(rows) for _, _, rows in told)
+    altered = set(islice(every, most))
+    return altered if next(every, None) is None else None
 
 
 def signature_key(change: int | str) -> str:

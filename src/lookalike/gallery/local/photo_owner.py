@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +39,7 @@ def claimed(database: Database) -> Sequence[str]:
     with database.writing() as connection:
         known, names = read(connection)  # another process may have been first
         if known != place:
-            names = [secrets.token_hex(16), *names]
+            names = [os.urandom(16).hex(), *names]
             value = json.dumps({"place": place, "names": names})
             metadata_table.put(connection, KEY, value)
         return names

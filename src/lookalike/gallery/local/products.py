@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lookalike.errors import LookalikeError
-from lookalike.gallery.filters.sqlite import ITEMS_WITH_GARMENTS, Clause
+from lookalike.gallery.filters.clause import ITEMS_WITH_GARMENTS, Clause
 from lookalike.gallery.local import garments_table
 from lookalike.gallery.local.attribute_indexes import WORTH_IT
 from lookalike.gallery.local.database import Database

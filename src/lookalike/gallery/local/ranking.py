@@ -11,12 +11,13 @@ import numpy as np
 from lookalike import index as indexes
 from lookalike.gallery.exact_scan import cosines, scan_by_metric
 from lookalike.gallery.local.allowed_rows import AllowedRows
+from lookalike.gallery.local.segment import SelfRepairingIndex
 from lookalike.gallery.local.snapshot import Snapshot
 from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.weighting import Weighting, checked_queries, weights_key
-from lookalike.index import Allowed
+from lookalike.index import Allowed, Index, Rows
 from lookalike.spaces import resolve_weights
-from lookalike.types import Float32, Int64, Neighbours
+from lookalike.types import Bool, Float32, Int64, Neighbours
 
 WEIGHTINGS_REMEMBERED: Final = 64
 """Weightings that a snapshot keeps."""
@@ -27,7 +28,7 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
 
     Args:
         snapshot: Snapshot to search.
-        rows: Row numbers, (n,) int64; None allows all.
+        rows: Row numbers, (n,) int64, some of which may have been removed; None allows all.
     """
     if rows is None:
         kept = None if snapshot.deletion_bitmap is None else Allowed(~snapshot.deletion_bitmap)
@@ -35,9 +36,11 @@ def allow(snapshot: Snapshot, rows: Int64 | None) -> AllowedRows:
     segment = None
     if snapshot.segment is not None:
         passing = np.zeros(snapshot.split, dtype=np.bool_)
-        passing[snapshot.segment.positions(rows)] = True  # removed rows are not in the table, so no filter passes them
+        passing[snapshot.segment.positions(rows)] = True
+        if snapshot.deletion_bitmap is not None:
+            passing &= ~snapshot.deletion_bitmap
         segment = Allowed(passing)
-    unindexed = np.isin(snapshot.unindexed.numbers, rows)
+    unindexed = snapshot.unindexed.among(rows)
     return AllowedRows(segment, 0 if segment is None else segment.count, unindexed, int(unindexed.sum()))
 
 
@@ -89,17 +92,54 @@ def nearest(
     k, index = min(k, allowed.count), request.index
     if index == "auto":
         index = chosen_index(snapshot, weighting.weights, k=k, allowed=allowed, probes=request.probes)
-    parts = []
+    parts, searched = [], None
     if k and snapshot.segment is not None and allowed.segment_count:
         searched = snapshot.segment.index(index, keep=keep)
         parts.append(searched.search(query, k, allowed=allowed.segment, probes=request.probes))
     if k and allowed.unindexed_count:
-        exact = indexes.build("exact", snapshot.unindexed.unit, spaces=snapshot.spaces)
-        places, scores = exact.search(query, k, allowed=allowed.unindexed)
+        places, scores = nearest_unindexed(snapshot, searched, query, k=k, allowed=allowed.unindexed)
         parts.append((np.where(places >= 0, places + snapshot.split, -1), scores))
     positions, scores = merged(parts, queries=len(query), k=k)
     by_space = cosines(snapshot.unit, units, positions, places=weighting.places)
     return Neighbours(snapshot.numbers(positions), scores, by_space, index, version=snapshot.version.id)
+
+
+def load_index(snapshot: Snapshot, request: SearchRequest, *, keep: bool) -> None:
+    """Load the index that `nearest` will search, if it is saved; not if a filter has yet to tell which one that is.
+
+    Args:
+        snapshot: Snapshot to search.
+        request: Weights, index, probes and number of rows.
+        keep: Save the index again if it is damaged.
+    """
+    segment = snapshot.segment
+    name = request.index
+    if segment is None or request.metrics or (name == "auto" and request.where is not None):
+        return
+    allowed, weights = allow(snapshot, None), weighting_of(snapshot, request.weights).weights
+    if name == "auto":
+        k = min(request.k, allowed.count)
+        name = chosen_index(snapshot, weights, k=k, allowed=allowed, probes=request.probes)
+    if name in segment.kept_indexes():
+        segment.index(name, keep=keep)
+
+
+def nearest_unindexed(
+    snapshot: Snapshot, index: Index | None, query: Float32, *, k: int, allowed: Bool | None
+) -> tuple[Int64, Float32]:
+    """Find the k best unindexed rows of weighted queries; see `Index.search`.
+
+    Args:
+        snapshot: Snapshot to search.
+        index: Index that the segment was searched with; None if it was not.
+        query: (Q, sum of D) float32.
+        k: Number of rows.
+        allowed: (M,) bool unindexed rows that may be returned; None allows all.
+    """
+    rows = snapshot.unindexed
+    if allowed is None and len(query) == 1 and isinstance(index, SelfRepairingIndex):
+        return index.search_later(query, k, numbers=rows.numbers, rows=rows.unit)
+    return indexes.build("exact", rows.unit, spaces=snapshot.spaces).search(query, k, allowed=allowed)
 
 
 def chosen_index(
@@ -117,7 +157,10 @@ def nearest_by_metric(
 ) -> Neighbours:
     """Scan all raw vectors by the metrics of a request; see `Gallery.search` and `nearest`."""
     resolved = request.resolved(snapshot.spaces, stored=snapshot.weights)
-    parts = [] if snapshot.segment is None else [snapshot.segment.raw.whole()]
+    parts: list[Float32 | Rows] = []
+    if snapshot.segment is not None:
+        snapshot.segment.raw.check()
+        parts.append(snapshot.segment.raw)
     positions, scores, by_space = scan_by_metric(
         [*parts, snapshot.unindexed.raw],
         checked_queries(queries, resolved.weights, snapshot.spaces),

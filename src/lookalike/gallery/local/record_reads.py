@@ -19,19 +19,19 @@ from lookalike.gallery.records import (
     read_item,
     read_parts,
 )
-from lookalike.spaces import Space, slices, width
+from lookalike.spaces import Space, slices
 from lookalike.types import Content, Float32, Item
 
 
 def batches(
-    connection: sqlite3.Connection, names: AttributeNames, *, columns: int, size: int
+    connection: sqlite3.Connection, names: AttributeNames, *, spaces: Sequence[Space], size: int
 ) -> Iterator[tuple[list[Item], Float32]]:
     """Iterate over all items and their raw vectors, of their first garments if they have some, in the order of rows.
 
     Args:
         connection: Connection in a transaction until the iteration ends.
         names: Names of attributes.
-        columns: Length of the concatenated vectors.
+        spaces: Spaces of the gallery.
         size: Batch size.
 
     Yields:
@@ -43,7 +43,7 @@ def batches(
     )
     count = 0
     while rows := cursor.fetchmany(size):
-        yield [read_item(row[:-4], names) for row in rows], raw_vectors([row[-4:] for row in rows], columns=columns)
+        yield [read_item(row[:-4], names) for row in rows], raw_vectors([row[-4:] for row in rows], spaces=spaces)
         count += len(rows)
     if count != meta_number(connection, "items"):
         raise damaged("the table of items")
@@ -67,7 +67,7 @@ def record_batches(
         ids: Ids; None is all.
     """
     overrides = overrides_table.read_all(connection, ids)
-    columns, places = width(spaces), slices(spaces)
+    places = slices(spaces)
     chosen = "" if ids is None else "WHERE id IN (SELECT value FROM json_each(?))"
     cursor = connection.execute(
         f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS}, row, unit, raw, vectors.checksum
@@ -81,7 +81,7 @@ def record_batches(
             read_item(overrides_table.as_described(row[:7], described), names)
             for row, (described, _) in zip(rows, kept, strict=True)
         ]
-        vectors = raw_vectors([*with_further(connection, [row[-4:] for row in rows], items)], columns=columns)
+        vectors = raw_vectors([*with_further(connection, [row[-4:] for row in rows], items)], spaces=spaces)
         yield RecordBatch(
             items,
             {name: vectors[:, place] for name, place in places.items()},

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, TypeAlias
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.index.row_format import RowFormat
 
 WAY_OUT: Final = (
     "`lookalike gallery verify` lists all damage; restore the gallery from a backup, "
@@ -75,19 +76,24 @@ VectorRow: TypeAlias = tuple[int, bytes, bytes | None, int]
 """Row of `vectors`: row, unit, raw, checksum; all but the first are None for an item without vectors."""
 
 
-def checked_vectors(rows: Sequence[VectorRow], *, width: int) -> Sequence[VectorRow]:
+def checked_vectors(rows: Sequence[VectorRow], row_format: RowFormat) -> Sequence[VectorRow]:
     """Check rows of `vectors`, and return them.
 
     Args:
         rows: Rows to check.
-        width: Length of the concatenated vectors.
+        row_format: Format of the unit vectors.
 
     Raises:
         GalleryDamagedError: A checksum or length is wrong.
     """
-    size = 4 * width
+    unit_bytes, raw_bytes = row_format.row_bytes, 4 * row_format.width
     for row, unit, raw, checksum in rows:
-        if unit is None or checksum != vector_sum(row, unit, raw) or {len(unit), len(raw or unit)} != {size}:
+        if (
+            unit is None
+            or checksum != vector_sum(row, unit, raw)
+            or len(unit) != unit_bytes
+            or (raw is not None and len(raw) != raw_bytes)
+        ):
             raise damaged(f"the vector of row {row}")
     return rows
 

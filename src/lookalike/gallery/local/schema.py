@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import GalleryDamagedError, GalleryNotFoundError, MismatchError
-from lookalike.gallery.filters.sqlite import attribute_expression
+from lookalike.gallery.filters.clause import attribute_expression
 from lookalike.gallery.local import metadata_table
 from lookalike.gallery.local.row_checksums import WAY_OUT
 
@@ -48,7 +48,8 @@ CREATE TABLE attribute_names (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kinds INTEGER NOT NULL, checksum INTEGER NOT NULL
 ) STRICT;
 
--- Concatenated in the order of the spaces, little-endian float32; `raw` only where the added vectors are not `unit`.
+-- Concatenated in the order of the spaces, little-endian: `unit` in the gallery's row format, see row_format, and `raw`
+-- in float32, only where the added vectors are not of unit length.
 CREATE TABLE vectors (row INTEGER PRIMARY KEY, unit BLOB NOT NULL, raw BLOB, checksum INTEGER NOT NULL) STRICT;
 
 CREATE TABLE removed (number INTEGER PRIMARY KEY, row INTEGER NOT NULL, checksum INTEGER NOT NULL) STRICT;

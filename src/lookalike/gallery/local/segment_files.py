@@ -3,10 +3,11 @@
     derived/
       rows-<random>/
         stamp.json    manifest: the version that the rows were copied from, sizes and checksums of the files
-        unit.f32      (N, sum of D) unit vectors
+        unit.f32      (N, sum of D) unit vectors; unit.i16 in a gallery of int16
+        unit.scales   (N, S) float32, factors of unit.i16, see `lookalike.index.row_format`
         raw.f32       (N, sum of D) raw vectors, if any was not of unit length
         numbers.i64   (N,) row numbers in the database
-        unit.sums     (N,) uint64, checksum of each row of unit.f32, see `lookalike.index.rows`
+        unit.sums     (N,) uint64, checksum of each row of the unit vectors, see `lookalike.index.rows`
         raw.sums      the same for raw.f32
         index-<name>  indexes, each with its own checksums
 
@@ -18,12 +19,10 @@ when they are scored; `damage` checks everything.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -36,26 +35,11 @@ from lookalike.gallery.local.derived_folder import new_folder
 from lookalike.gallery.local.manifest import checksum, read_manifest, write_manifest
 from lookalike.gallery.local.row_checksums import checked_vectors
 from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.segment_arrays import allocate, arrays_of, open_segment, segment_of
 from lookalike.gallery.local.version import Version, VersionId
-from lookalike.gallery.records import read_vectors
-from lookalike.index import Mapped, Rows, row_sums
-from lookalike.spaces import width
-from lookalike.types import Float32
+from lookalike.index import RowFormat
 
 BATCH: Final = 4096
-FILES: Final = {
-    "numbers": ("numbers.i64", "<i8"),
-    "unit": ("unit.f32", "<f4"),
-    "unit sums": ("unit.sums", "<u8"),
-    "raw": ("raw.f32", "<f4"),
-    "raw sums": ("raw.sums", "<u8"),
-}
-"""File name and dtype of each array."""
-
-ROWS: Final = ("unit", "raw")
-
-CANNOT_RESERVE: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
-"""Errors of file systems that cannot reserve space."""
 
 
 class SegmentFolderError(LookalikeError):
@@ -159,7 +143,7 @@ class SegmentFiles:
         if version.count == 0:
             return None
         if not keep:
-            return Segment(version, copy_rows(connection, version, None, stop=stop), None)
+            return segment_of(version, copy_rows(connection, version, None, stop=stop))
         try:
             with new_folder(self._folder, "rows") as (temporary, folder):
                 copy_rows(connection, version, temporary, stop=stop)
@@ -220,24 +204,19 @@ def copy_rows(
         OSError: The disk is full.
         StoppedError: The copy was stopped.
     """
-    columns = width(version.spaces)
-    shapes: dict[str, tuple[int, ...]] = {"numbers": (version.count,)}
-    for name in ROWS if version.raw else ROWS[:1]:
-        shapes[name] = (version.count, columns)
-        shapes[f"{name} sums"] = (version.count,)
-    arrays = {name: allocate(folder, name, shape) for name, shape in shapes.items()}
+    row_format = RowFormat.of(version.spaces)
+    nothing = arrays_of([], row_format, raw=version.raw)
+    arrays = {name: allocate(folder, name, (version.count, *part.shape[1:])) for name, part in nothing.items()}
     cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
     at = 0
-    while batch := checked_vectors(cursor.fetchmany(BATCH), width=columns):
+    while batch := checked_vectors(cursor.fetchmany(BATCH), row_format):
         if stop is not None and stop.is_set():
             raise StoppedError
         end = at + len(batch)
         if end > version.count:
             break
-        arrays["numbers"][at:end] = [row for row, *_ in batch]
-        write_rows(arrays, "unit", at, read_vectors([unit for _, unit, _, _ in batch], width=columns))
-        if version.raw:
-            write_rows(arrays, "raw", at, read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns))
+        for name, part in arrays_of(batch, row_format, raw=version.raw).items():
+            arrays[name][at:end] = part
         at = end
     if at != version.count or cursor.fetchone() is not None:
         raise GalleryDamagedError(
@@ -247,82 +226,3 @@ def copy_rows(
         if isinstance(array, np.memmap):
             array.flush()
     return arrays
-
-
-def write_rows(arrays: dict[str, npt.NDArray[Any]], name: str, at: int, rows: Float32) -> None:
-    """Write rows, (B, sum of D) float32, and their checksums to the arrays from position `at` on."""
-    arrays[name][at : at + len(rows)] = rows
-    arrays[f"{name} sums"][at : at + len(rows)] = row_sums(rows)
-
-
-def allocate(folder: Path | None, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Allocate an array in memory, or in a file whose space is reserved: a full disk is no error of a mapped write.
-
-    Raises:
-        OSError: The disk is full.
-    """
-    file_name, dtype = FILES[name]
-    if folder is None:
-        return np.empty(shape, dtype=dtype)
-    array = np.memmap(folder / file_name, dtype=dtype, mode="w+", shape=shape)
-    if hasattr(os, "posix_fallocate"):  # not on macOS
-        with (folder / file_name).open("r+b") as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, array.nbytes)
-            except OSError as error:
-                if error.errno not in CANNOT_RESERVE:
-                    raise
-    return array
-
-
-def open_segment(folder: Path) -> Segment:
-    """Open a segment with memory-mapped vectors.
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: A file differs from the manifest.
-    """
-    manifest = read_manifest(folder)
-    version = Version.from_json(manifest["origin"])
-    shape = (version.count, width(version.spaces))
-    files = manifest["files"]
-    rows = {name: mapped_rows(folder, name, files, shape=shape) for name in (ROWS if version.raw else ROWS[:1])}
-    return Segment(version, {**rows, "numbers": read_whole(folder, "numbers", files)}, folder)
-
-
-def mapped_rows(folder: Path, name: str, about: dict[str, Any], *, shape: tuple[int, int]) -> Rows:
-    """Map vectors into memory, and read their checksums.
-
-    Args:
-        folder: Folder of the segment.
-        name: `unit` or `raw`.
-        about: Sizes and checksums of files, by name, from the manifest.
-        shape: (N, sum of D).
-
-    Raises:
-        OSError: A file is missing.
-        ValueError: A file differs from the manifest.
-    """
-    file_name, dtype = FILES[name]
-    file = Mapped(folder / file_name)
-    sums = read_whole(folder, f"{name} sums", about)
-    if file.size() != about[file_name]["bytes"] or sums.shape != shape[:1]:
-        raise ValueError(f"{file.path} is damaged")
-    array = np.asarray(np.memmap(file.path, dtype=dtype, mode="r", shape=shape))
-    if not os.path.samestat(os.fstat(file.descriptor), file.path.stat()):
-        raise ValueError(f"{file.path} was replaced")
-    return Rows(array, sums=sums, file=file)
-
-
-def read_whole(folder: Path, name: str, about: dict[str, Any]) -> npt.NDArray[Any]:
-    """Read an array into memory.
-
-    Raises:
-        OSError: The file is missing.
-        ValueError: The file differs from the manifest.
-    """
-    file_name, dtype = FILES[name]
-    content = (folder / file_name).read_bytes()
-    if zlib.crc32(content) != about[file_name]["checksum"]:
-        raise ValueError(f"{folder / file_name} is damaged")
-    return np.frombuffer(content, dtype=dtype)

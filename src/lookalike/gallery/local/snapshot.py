@@ -6,21 +6,25 @@ A snapshot is immutable. After a change of the database the next search takes a 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeVar
 
 import numpy as np
 
 from lookalike.gallery import stored_parameters
-from lookalike.gallery.local import garments_table
-from lookalike.gallery.local.allowed_rows import AllowedRows
+from lookalike.gallery.filters.shapes import CompiledShapes
+from lookalike.gallery.local import garments_table, reads
+from lookalike.gallery.local.allowed_rows import FILTERS_REMEMBERED, PassingRows, RememberedRows
 from lookalike.gallery.local.metadata_table import meta_number
+from lookalike.gallery.local.number_columns import NumberColumns
 from lookalike.gallery.local.row_checksums import REMOVED_SUM, checked_vectors, damaged
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.version import Version
-from lookalike.gallery.records import AttributeNames, read_vectors
+from lookalike.gallery.records import AttributeNames, read_raw_vectors, read_unit_vectors
 from lookalike.gallery.weighting import Weighting
+from lookalike.index import RowFormat
 from lookalike.spaces import Space, width
 from lookalike.types import Bool, Float32, Int64
 
@@ -45,6 +49,12 @@ class UnindexedRows:
     def __len__(self) -> int:
         return len(self.numbers)
 
+    def among(self, rows: Int64) -> Bool:
+        """Which of these rows are among some, by row number, (n,) int64 in any order: (M,) bool."""
+        if not len(self):
+            return np.zeros(0, dtype=np.bool_)
+        return np.isin(self.numbers, rows[rows >= self.numbers[0]])  # the others, of the segment, would be sorted too
+
     def without(self, removed: Int64) -> UnindexedRows:
         """These rows without some, by row number."""
         kept = ~np.isin(self.numbers, removed)
@@ -53,34 +63,43 @@ class UnindexedRows:
         unit = self.unit[kept]
         return UnindexedRows(self.numbers[kept], unit, unit if self.raw is self.unit else self.raw[kept])
 
-    def followed_by(self, later: UnindexedRows) -> UnindexedRows:
-        """These rows followed by more; call it once, since the result may use the spare room behind these arrays."""
+    def followed_by(self, later: UnindexedRows, *, room: int) -> UnindexedRows:
+        """These rows followed by more; call it once, since the result may use the spare room behind these arrays.
+
+        Args:
+            later: The rows to follow.
+            room: Number of rows that new arrays have room for at least.
+        """
         if not len(later):
             return self
-        if not len(self):
-            return later
-        unit = extended(self.unit, later.unit)
-        if self.raw is not self.unit:
-            raw = extended(self.raw, later.raw)
+        unit = extended(self.unit, later.unit, room=room)
+        if len(self) and self.raw is not self.unit:
+            raw = extended(self.raw, later.raw, room=room)
         elif later.raw is later.unit:
             raw = unit
         else:  # unit and raw differ from here on, so each needs its own array
-            raw = extended(self.raw.copy(), later.raw)
-        return UnindexedRows(extended(self.numbers, later.numbers), unit, raw)
+            raw = extended(self.raw.copy(), later.raw, room=room)
+        return UnindexedRows(extended(self.numbers, later.numbers, room=room), unit, raw)
 
 
-Rows = TypeVar("Rows", Float32, Int64)
+Values = TypeVar("Values", Float32, Int64)
 
 
-def extended(rows: Rows, more: Rows) -> Rows:
+def extended(rows: Values, more: Values, *, room: int) -> Values:
     """Append rows, in the spare room that an earlier call left behind the first ones.
 
-    So unindexed rows that grow in many small steps are not copied at each step.
+    So unindexed rows that grow in many small steps are not copied at each step. Copying those of a large gallery takes
+    50 ms, which a search waits for; the system gives memory to room only when it is used.
+
+    Args:
+        rows: The first rows.
+        more: Rows to append.
+        room: Number of rows that a new array has room for at least.
     """
     count, whole = len(rows) + len(more), rows.base
-    usable = isinstance(whole, np.ndarray) and whole.flags.writeable and whole.shape[1:] == rows.shape[1:]
+    usable = len(rows) and isinstance(whole, np.ndarray) and whole.flags.writeable and whole.shape[1:] == rows.shape[1:]
     if whole is None or not usable or len(whole) < count:
-        whole = np.empty((count + count // 2, *rows.shape[1:]), dtype=rows.dtype)
+        whole = np.empty((max(room, count + count // 2), *rows.shape[1:]), dtype=rows.dtype)
         whole[: len(rows)] = rows
     whole[len(rows) : count] = more
     return whole[:count]
@@ -99,8 +118,13 @@ class Snapshot:
         deleted_count: Number of these rows.
         unindexed: Rows added since the segment.
         weights: Learned weights of the spaces; None without.
-        answers: Cache of allowed rows by filter; the key None is no filter.
+        answers: Cache of allowed rows by filter; the filter None is no filter.
+        altered: Cache of rows altered after an earlier change, from `altered_since`.
+        earlier: Rows that passed filters at earlier versions, with the same segment.
+        filters: Compiles filters, and keeps them.
+        columns: Numbers of attributes with their rows; shared with later snapshots.
         weightings: Cache of weightings, by `weights_key`.
+        with_index: Attributes, by number, whose index was looked for; it is made where that is possible.
         with_garments: Whether items may have several rows, one for each garment.
     """
 
@@ -111,9 +135,14 @@ class Snapshot:
     deletion_bitmap: Bool | None
     deleted_count: int
     unindexed: UnindexedRows
+    filters: CompiledShapes
+    columns: NumberColumns
     weights: Mapping[str, float] | None = None
-    answers: dict[str | None, AllowedRows] = field(default_factory=dict)
+    answers: RememberedRows = field(default_factory=RememberedRows)
+    altered: dict[int, set[int] | None] = field(default_factory=dict)
+    earlier: Mapping[str, PassingRows] = field(default_factory=dict)
     weightings: dict[tuple[tuple[str, float], ...], Weighting] = field(default_factory=dict)
+    with_index: set[int] = field(default_factory=set)
     with_garments: bool = False
 
     @property
@@ -125,6 +154,16 @@ class Snapshot:
     def split(self) -> int:
         """Number of rows in the segment, which is the position of the first unindexed row."""
         return 0 if self.segment is None else len(self.segment)
+
+    def passing(self) -> dict[str, PassingRows]:
+        """Rows that passed the filters asked for last, the latest at the end."""
+        kept = dict(self.earlier)
+        for where, allowed in self.answers.items():
+            if where is not None:
+                kept.pop(where, None)
+                numbers = self.unindexed.numbers[allowed.unindexed]
+                kept[where] = PassingRows(self.version, allowed.segment, numbers)
+        return dict(islice(kept.items(), max(0, len(kept) - FILTERS_REMEMBERED), None))
 
     def _all_in_segment(self, positions: Int64) -> bool:
         """Whether all positions are in the segment, which is the usual case."""
@@ -150,11 +189,11 @@ class Snapshot:
         """
         if self._all_in_segment(positions):
             assert self.segment is not None
-            return self.segment.unit.array[positions]
+            return self.segment.unit[positions]
         rows = np.full((*positions.shape, width(self.spaces)), np.nan, dtype=np.float32)
         if self.segment is not None:
             held = (positions >= 0) & (positions < self.split)
-            rows[held] = self.segment.unit.array[positions[held]]
+            rows[held] = self.segment.unit[positions[held]]
         later = positions >= self.split
         rows[later] = self.unindexed.unit[positions[later] - self.split]
         return rows
@@ -185,7 +224,12 @@ def is_stale(segment: Segment | None, now: Version) -> bool:
 def has_outgrown(then: Version, now: Version) -> bool:
     """Whether the rows added and removed since a version exceed a tenth of its rows, and `SMALL`."""
     since = now.last_row - then.last_row + now.last_removal - then.last_removal
-    return since > max(SMALL, then.count // 10)
+    return since > allowed_changes(then.count)
+
+
+def allowed_changes(count: int) -> int:
+    """Rows added and removed since a segment of `count` rows, up to which it is not stale."""
+    return max(SMALL, count // 10)
 
 
 def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
@@ -197,17 +241,18 @@ def removed_since(connection: sqlite3.Connection, removal: int) -> Int64:
     return np.array([row for row, _ in found], dtype=np.int64)
 
 
-def added_since(connection: sqlite3.Connection, row: int, *, columns: int) -> UnindexedRows:
+def added_since(connection: sqlite3.Connection, row: int, *, spaces: Sequence[Space]) -> UnindexedRows:
     """Rows added after a row number.
 
     Raises:
         GalleryDamagedError: A checksum is wrong.
     """
     statement = "SELECT row, unit, raw, checksum FROM vectors WHERE row > ? ORDER BY row"
-    found = checked_vectors(connection.execute(statement, (row,)).fetchall(), width=columns)
-    unit = read_vectors([unit for _, unit, _, _ in found], width=columns)
+    row_format = RowFormat.of(spaces)
+    found = checked_vectors(connection.execute(statement, (row,)).fetchall(), row_format)
+    unit = read_unit_vectors([unit for _, unit, _, _ in found], row_format)
     strange = any(raw is not None for _, _, raw, _ in found)
-    raw = read_vectors([raw or unit for _, unit, raw, _ in found], width=columns) if strange else unit
+    raw = read_raw_vectors([(unit, raw) for _, unit, raw, _ in found], row_format) if strange else unit
     return UnindexedRows(np.array([row for row, *_ in found], dtype=np.int64), unit, raw)
 
 
@@ -229,7 +274,6 @@ def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Sn
         segment: Segment of this version or an earlier one; None reads all rows as unindexed.
     """
     version = Version.now(connection)
-    columns = width(version.spaces)
     deletion_bitmap, deleted_count = None, 0
     if segment is not None:
         places = segment.positions(removed_since(connection, segment.version.last_removal))
@@ -237,9 +281,9 @@ def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Sn
             deletion_bitmap = np.zeros(len(segment), dtype=np.bool_)
             deletion_bitmap[places] = True
             deleted_count = len(places)
-    unindexed = added_since(connection, 0 if segment is None else segment.version.last_row, columns=columns)
+    unindexed = added_since(connection, 0 if segment is None else segment.version.last_row, spaces=version.spaces)
     check_count(version, segment, deleted_count, unindexed)
-    names = AttributeNames.read(connection)
+    names, with_garments = AttributeNames.read(connection), garments_table.exists(connection)
     weights = stored_parameters.read(connection).weights
     return Snapshot(
         change=meta_number(connection, "change"),
@@ -249,8 +293,10 @@ def take_snapshot(connection: sqlite3.Connection, segment: Segment | None) -> Sn
         deletion_bitmap=deletion_bitmap,
         deleted_count=deleted_count,
         unindexed=unindexed,
+        filters=reads.filters_of(names, with_garments=with_garments),
+        columns=NumberColumns(),
         weights=weights,
-        with_garments=garments_table.exists(connection),
+        with_garments=with_garments,
     )
 
 
@@ -278,10 +324,10 @@ def next_snapshot(connection: sqlite3.Connection, previous: Snapshot) -> Snapsho
             deleted_count += len(places)
         unindexed = unindexed.without(removed)
     if version.last_row > previous.version.last_row:
-        columns = width(version.spaces)
-        unindexed = unindexed.followed_by(added_since(connection, previous.version.last_row, columns=columns))
+        later = added_since(connection, previous.version.last_row, spaces=version.spaces)
+        unindexed = unindexed.followed_by(later, room=allowed_changes(previous.split))
     check_count(version, previous.segment, deleted_count, unindexed)
-    names = AttributeNames.read(connection)
+    names, with_garments = AttributeNames.read(connection), garments_table.exists(connection)
     return Snapshot(
         change=meta_number(connection, "change"),
         version=version,
@@ -290,6 +336,11 @@ def next_snapshot(connection: sqlite3.Connection, previous: Snapshot) -> Snapsho
         deletion_bitmap=deletion_bitmap,
         deleted_count=deleted_count,
         unindexed=unindexed,
+        filters=previous.filters
+        if (names.kinds, with_garments) == (previous.names.kinds, previous.with_garments)
+        else reads.filters_of(names, with_garments=with_garments),
+        columns=previous.columns,
         weights=stored_parameters.read(connection).weights,
-        with_garments=garments_table.exists(connection),
+        earlier=previous.passing() if with_garments == previous.with_garments else {},
+        with_garments=with_garments,
     )

@@ -17,7 +17,7 @@ import numpy as np
 
 from lookalike.errors import LookalikeError
 from lookalike.gallery import stored_parameters
-from lookalike.gallery.filters.sqlite import ITEMS_WITH_GARMENTS
+from lookalike.gallery.filters.clause import ITEMS_WITH_GARMENTS
 from lookalike.gallery.health import Health
 from lookalike.gallery.local import garments_table, schema
 from lookalike.gallery.local.database import Database
@@ -34,8 +34,9 @@ from lookalike.gallery.local.row_checksums import (
 )
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.segment_files import SegmentFiles
-from lookalike.gallery.records import UNIT_TOLERANCE, read_parts, read_vectors
-from lookalike.spaces import Space, slices, width
+from lookalike.gallery.records import UNIT_TOLERANCE, read_parts, read_raw_vectors, read_unit_vectors
+from lookalike.index import RowFormat
+from lookalike.spaces import Space, slices
 from lookalike.types import Float32, Int64, Item
 
 BATCH: Final = 4096
@@ -202,9 +203,7 @@ def unreadable_attributes(connection: sqlite3.Connection) -> Iterator[str]:
 def plain_spaces(connection: sqlite3.Connection) -> tuple[Space, ...]:
     """Spaces of the gallery, read without checking their checksum."""
     (text,) = connection.execute("SELECT value FROM meta WHERE key = 'spaces'").fetchone()
-    return tuple(
-        Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in json.loads(text)
-    )
+    return tuple(Space(*values) for values in json.loads(text))
 
 
 def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Iterator[str]:
@@ -215,9 +214,10 @@ def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Itera
         kept: Segment to compare with; None checks the vectors only.
     """
     spaces = plain_spaces(connection)
-    columns = width(spaces)
-    sizes = "length(unit) IS NOT ?1 OR coalesce(length(raw), ?1) IS NOT ?1"
-    wrong = connection.execute(f"SELECT row FROM vectors WHERE {sizes}", (4 * columns,)).fetchall()
+    row_format = RowFormat.of(spaces)
+    sizes = "length(unit) IS NOT ?1 OR coalesce(length(raw), ?2) IS NOT ?2"
+    of_format = row_format.row_bytes, 4 * row_format.width
+    wrong = connection.execute(f"SELECT row FROM vectors WHERE {sizes}", of_format).fetchall()
     if wrong:
         yield f"the vectors of {named(ids_of(connection, [row for (row,) in wrong]))} have a wrong size"
         return
@@ -226,8 +226,8 @@ def wrong_vectors(connection: sqlite3.Connection, kept: Segment | None) -> Itera
     cursor = connection.execute("SELECT row, unit, raw, checksum FROM vectors ORDER BY row")
     while batch := cursor.fetchmany(BATCH):
         numbers = np.array([row for row, *_ in batch], dtype=np.int64)
-        unit = read_vectors([unit for _, unit, _, _ in batch], width=columns)
-        raw = read_vectors([raw or unit for _, unit, raw, _ in batch], width=columns)
+        unit = read_unit_vectors([unit for _, unit, _, _ in batch], row_format)
+        raw = read_raw_vectors([(unit, raw) for _, unit, raw, _ in batch], row_format)
         found["not as written"] += [row for row, *about, checksum in batch if vector_sum(row, *about) != checksum]
         found["not of unit length"] += numbers[~are_unit(unit, spaces)].tolist()
         found["not finite"] += numbers[~(np.isfinite(unit) & np.isfinite(raw)).all(axis=1)].tolist()
@@ -275,7 +275,7 @@ def wrong_words(connection: sqlite3.Connection, text_files: TextFiles) -> Iterat
 def differences(kept: Segment, rows: Int64, unit: Float32) -> int:
     """Number of rows of a segment that differ from the database."""
     ours = rows[np.isin(rows, kept.numbers)]
-    theirs = kept.unit.array[kept.positions(ours)]
+    theirs = kept.unit[kept.positions(ours)]
     return int((theirs != unit[np.isin(rows, ours)]).any(axis=1).sum())
 
 

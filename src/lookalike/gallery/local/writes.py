@@ -27,7 +27,7 @@ from lookalike.gallery.local.stored_items import stored_item
 from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
 from lookalike.gallery.stored_item import StoredItem
-from lookalike.spaces import Space, agree_on_spaces
+from lookalike.spaces import Space, agree_on_spaces, with_one_dtype
 from lookalike.types import JSON, FileStamp, Float32, Item, item_json
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
@@ -48,12 +48,13 @@ def add(
     known = read_spaces(connection)
     agree_on_spaces(known, spaces)
     if not known:
-        write_spaces(connection, spaces)
+        known = with_one_dtype(spaces)
+        write_spaces(connection, known)
     records = item_records(connection, items, source=source, file_stamps=file_stamps)
     if any(item.finder is not None for item in items):
         garments_table.make(connection)
     counts = [len(item.parts) for item in items]
-    blobs = vector_rows(vectors, spaces, count=sum(counts))
+    blobs = vector_rows(vectors, known, count=sum(counts))
     ids = [item.id for item in items]
     delete_rows(connection, ids)
     first = last_number(connection, "items") + 1

@@ -29,7 +29,7 @@ from lookalike.gallery.request_checks import check_group, check_least
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.gallery.weighting import checked_queries
 from lookalike.projection import Projection
-from lookalike.spaces import Space, agree_on_spaces, slices, width
+from lookalike.spaces import Space, agree_on_spaces, slices, width, with_one_dtype
 from lookalike.types import JSON, Facet, FileStamp, Float32, Item, Neighbours, several
 
 
@@ -108,12 +108,14 @@ class MilvusGallery(MilvusEditing):
         self._state.check_open()
         known = self._state.metadata()
         agree_on_spaces(known.spaces, spaces)
-        blobs = vector_rows(vectors, spaces, count=len(items))
         if not known.spaces:
-            self._metadata_store.decide_spaces(spaces)
+            vector_rows(vectors, spaces, count=len(items))  # raises before anything is written
+            self._metadata_store.decide_spaces(with_one_dtype(spaces))
             self._state.forget_metadata()
         self._state.make_collection()
         known = self._state.metadata()
+        agree_on_spaces(known.spaces, spaces)
+        blobs = vector_rows(vectors, known.spaces, count=len(items))  # another process may have decided the types
         if self._metadata_store.add_new(known, kinds, sources=sources):
             self._state.forget_metadata()
         self._state.note_overrides(known, overrides)

@@ -83,7 +83,8 @@ def info(connection: Connection, reader: MilvusReader, known: Metadata, *, there
         "items": reader.count() if there else 0,
         "model": known.model,
         "spaces": [
-            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id} for space in known.spaces
+            {"name": space.name, "dimension": space.dimension, "model_id": space.model_id, "dtype": space.dtype}
+            for space in known.spaces
         ],
         "weights": dict(resolve_weights(None, known.spaces, stored=known.weights.weights)),
     }

@@ -283,7 +283,7 @@ class MetadataStore:
 
 def spaces_text(spaces: Sequence[Space]) -> str:
     """Spaces as a property."""
-    return json.dumps([[space.name, space.dimension, space.model_id] for space in spaces])
+    return json.dumps([space.to_list() for space in spaces])
 
 
 def properties_of_weights(stored: StoredWeights) -> dict[str, str]:
@@ -322,7 +322,7 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
             kinds[name] = kinds.get(name, Kinds.NONE) | Kinds[kind.upper()]
             first_met[name] = min(first_met.get(name, int(value)), int(value))
     return Metadata(
-        spaces=tuple(Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in spaces),
+        spaces=tuple(Space(*values) for values in spaces),
         partition_by=properties.get(PREFIX + "partition_by"),
         model=properties.get(PREFIX + "model") or None,
         weights=StoredWeights(

@@ -10,6 +10,7 @@ from lookalike.errors import UsageError
 from lookalike.gallery.milvus.address import Address
 from lookalike.gallery.milvus.metadata import ROOM
 from lookalike.gallery.milvus.state import State
+from lookalike.gallery.request import SearchRequest
 from lookalike.types import Garment, Int64
 
 
@@ -78,6 +79,9 @@ class MilvusRoots:
         """Whether an index can be searched without being built first: the collection's one index always can."""
         del name
         return True
+
+    def load_index(self, request: SearchRequest) -> None:
+        """Do nothing: the server has the index."""
 
     def prepare_filter(self, where: str) -> None:
         """Do nothing: the server evaluates filters."""

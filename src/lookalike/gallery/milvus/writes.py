@@ -22,7 +22,8 @@ from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import MilvusReader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.record_batch import PRODUCT, check_product
-from lookalike.gallery.records import json_text
+from lookalike.gallery.records import json_text, read_unit_vectors
+from lookalike.index import RowFormat
 from lookalike.types import FileStamp, Item
 
 AT_ONCE_BYTES: Final = 8 << 20
@@ -82,9 +83,10 @@ class MilvusWriter:
             records = [record.with_changes(changes) if changes else record for record, changes in pairs]
         elif known.overridden:
             records = self._with_overrides(records)
+        units = read_unit_vectors([unit for unit, _ in blobs], RowFormat.of(known.spaces))
         rows = [
-            {**to_row(record), "vector": np.frombuffer(unit, dtype="<f4"), "_raw": raw_text(raw)}
-            for record, (unit, raw) in zip(records, blobs, strict=True)
+            {**to_row(record), "vector": unit, "_raw": raw_text(raw)}
+            for record, unit, (_, raw) in zip(records, units, blobs, strict=True)
         ]
         self.put(rows, known)
 

@@ -21,7 +21,7 @@ from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.gallery.transfer.original import Progress
-from lookalike.spaces import format_spaces
+from lookalike.spaces import check_keeps_bits, format_spaces
 from lookalike.types import JSON, item_json
 
 DIGEST_BYTES: Final = 16
@@ -65,7 +65,7 @@ def copy_gallery(
         progress: Called with the number of items done and in all.
 
     Raises:
-        MismatchError: The target has other spaces.
+        MismatchError: The target has other spaces, or would round the source's vectors.
         LookalikeError: The galleries differ at the end.
     """
     spaces = source.spaces
@@ -73,6 +73,7 @@ def copy_gallery(
         raise MismatchError(
             f"the target has the spaces {format_spaces(target.spaces)}, and the source {format_spaces(spaces)}"
         )
+    check_keeps_bits(target.spaces, spaces, doing="copy")
     total = len(source)
     with target.writing():
         if not target.spaces and source.projections:

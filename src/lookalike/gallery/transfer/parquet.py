@@ -31,7 +31,7 @@ from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
 from lookalike.gallery.transfer.original import Progress
-from lookalike.spaces import Space
+from lookalike.spaces import Space, agree_on_spaces, check_keeps_bits
 from lookalike.storage import sha256sums
 from lookalike.types import Box, FileStamp, Float32, Garment, Item
 
@@ -110,7 +110,7 @@ def schema(spaces: Sequence[Space], *, with_garments: bool = False) -> pa.Schema
     vectors = [pa.field(VECTOR + space.name, pa.list_(pa.float32(), space.dimension)) for space in spaces]
     made = {
         "format": FORMAT_WITH_GARMENTS if with_garments else FORMAT,
-        "spaces": [[space.name, space.dimension, space.model_id] for space in spaces],
+        "spaces": [space.to_list() for space in spaces],
     }
     box: Any = pa.field("box", pa.list_(pa.float64()))
     fields: list[Any] = [*texts, box, *file_stamp, *vectors]
@@ -150,7 +150,7 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
 
     Raises:
         CatalogueError: The file was not written by `export`, or is damaged.
-        MismatchError: The gallery has other spaces.
+        MismatchError: The gallery has other spaces, or would round the file's vectors.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -159,6 +159,8 @@ def load(folder: Path, gallery: Gallery, *, progress: Progress | None = None) ->
     try:
         with parquet.ParquetFile(path, page_checksum_verification=True) as file:
             spaces = read_spaces(path, file)
+            agree_on_spaces(gallery.spaces, spaces)
+            check_keeps_bits(gallery.spaces, spaces, doing="import")
             check(path, file, spaces)
             sha256sums.check(folder, [FILE])
             done, total = 0, file.metadata.num_rows
@@ -185,9 +187,7 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
     metadata = file.schema_arrow.metadata or {}
     try:
         made = json.loads(metadata[METADATA_KEY])
-        spaces = [
-            Space(name=name, dimension=dimension, model_id=model_id) for name, dimension, model_id in made["spaces"]
-        ]
+        spaces = [Space(*values) for values in made["spaces"]]
         names = {space.name for space in spaces if all(isinstance(word, str) for word in (space.name, space.model_id))}
         known = (
             made["format"] in (FORMAT, FORMAT_WITH_GARMENTS)
@@ -195,7 +195,7 @@ def read_spaces(path: Path, file: parquet.ParquetFile) -> list[Space]:
             and all(space.dimension > 0 for space in spaces)
             and file.schema_arrow.equals(schema(spaces, with_garments=made["format"] == FORMAT_WITH_GARMENTS))
         )
-    except (KeyError, ValueError, TypeError, RecursionError):
+    except (UsageError, KeyError, ValueError, TypeError, RecursionError):
         known = False
     if not known:
         raise CatalogueError(f"{path} was not written by `gallery export --format parquet` of this version") from None

@@ -7,14 +7,13 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from lookalike import deadline
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.gallery.local.current_snapshot import Sight
 from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.full_text.files import TextFiles
-from lookalike.gallery.local.full_text.query_words import Splitter
 from lookalike.gallery.local.full_text.words import Words
 from lookalike.gallery.local.pooled_connection import PooledConnection
 from lookalike.gallery.local.refresh import BUILDS, BackgroundBuild, has_only_commits_since
@@ -22,6 +21,9 @@ from lookalike.gallery.local.segment_files import SegmentFiles, SegmentFolderErr
 from lookalike.gallery.local.snapshot import SMALL
 from lookalike.gallery.local.version import Version
 from lookalike.storage.fork import watch
+
+if TYPE_CHECKING:
+    from lookalike.gallery.local.full_text.query_words import Splitter
 
 TRIES: Final = 20
 """Largest number of attempts to read the words while the database is replaced or written to by another program."""
@@ -74,6 +76,8 @@ class CurrentWords:
 
     def split(self, texts: Sequence[str]) -> list[str]:
         """Split the texts of a query into words; see `Splitter`."""
+        from lookalike.gallery.local.full_text.query_words import Splitter
+
         with self._lock:
             if self._splitter is None:
                 self._splitter = Splitter()
