@@ -64,7 +64,7 @@ def room_of_import(name: str) -> str:
 
 def rooms_before(path: Path) -> set[str]:
     """The rooms that a module may import from; the front door is after all of them but the doors."""
-    order = [*ROOMS[:-2], "__init__", *ROOMS[-2:]]
+    order = [*ROOMS[:-2], "__init__", *ROOMS[-2:], "__main__"]
     return set(order[: order.index(room_of(path)) + 1])
 
 

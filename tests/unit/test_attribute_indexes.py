@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from lookalike.errors import GalleryDamagedError
+from lookalike.gallery.filters.clause import Clause
 from lookalike.gallery.local import attribute_indexes, reads
+from lookalike.gallery.local.database import Database
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
@@ -51,6 +53,26 @@ def test_a_filter_makes_an_index_that_later_filters_use(filled: Path) -> None:
             f"EXPLAIN QUERY PLAN SELECT row FROM items WHERE {clause.sql}", clause.parameters
         )
         assert any("items_by_attribute_1" in step[-1] for step in plan)
+
+
+def test_an_index_is_looked_for_once_between_two_commits(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[frozenset[int]] = []
+    make = attribute_indexes.make_missing
+
+    def told(database: Database, clause: Clause, *, count: int) -> None:
+        asked.append(clause.attributes)
+        make(database, clause, count=count)
+
+    monkeypatch.setattr(attribute_indexes, "make_missing", told)
+    with LocalGallery(filled) as gallery:
+        for price in (1, 2, 3):
+            gallery.prepare_filter(f"price < {price}")
+        assert asked == [{1}]
+        gallery.update([Item(id="i3", photo="x.jpg", attributes={"price": 3, "size": 4})])
+        for where in ("price < 4", "size = 4", "size = 4 and price = 3", "price < 5"):
+            gallery.prepare_filter(where)
+        assert asked == [{1}, {1}, {2}, {1, 2}]  # making the index of `size` is a commit
+    assert indexes(filled) == ["items_by_attribute_1", "items_by_attribute_2"]
 
 
 def test_a_gallery_with_an_index_is_read_written_and_verified(filled: Path) -> None:

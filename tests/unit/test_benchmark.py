@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +79,15 @@ def test_markdown_has_a_line_for_each_row(report: BenchmarkReport) -> None:
 
 
 def test_the_terminals_table_leaves_out_empty_columns(report: BenchmarkReport) -> None:
-    assert [column.header for column in report.to_table().columns] == list(HEADINGS[:-1])
+    without_notes = BenchmarkReport([replace(row, note="") for row in report.rows])
+    assert [column.header for column in without_notes.to_table().columns] == list(HEADINGS[:-1])
+    assert [column.header for column in report.to_table().columns] == list(HEADINGS)
     assert len(report.to_table().rows) == len(report.rows)
+
+
+def test_adding_tells_the_bytes_on_disk(report: BenchmarkReport) -> None:
+    [note] = [row.note for row in report.rows if row.what.startswith("add") and "index included" in row.what]
+    assert re.fullmatch(r"0\.\d\d times the bytes of the float32 vectors on disk", note)
 
 
 def test_our_top_5_by_the_originals_metrics_is_the_originals(tmp_path: Path, features: Features) -> None:

@@ -40,7 +40,7 @@ def test_ctrl_c_while_the_commands_are_loaded(
 def test_ctrl_c_that_a_compiled_library_turns_into_an_error_of_its_own(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def load() -> Any:
+    def load(_: object) -> Any:
         try:
             signal.raise_signal(signal.SIGINT)
         except KeyboardInterrupt:
@@ -65,9 +65,9 @@ class Interrupt:
 sys.meta_path.insert(0, Interrupt())
 if when == "exit":
     atexit.register(os.kill, os.getpid(), signal.SIGINT)
-from lookalike.cli import main
+from lookalike.cli import program
 sys.argv[1:] = ["doctor", "--help"]
-sys.exit(main())
+sys.exit(program())
 """
 
 

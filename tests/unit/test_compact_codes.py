@@ -69,7 +69,7 @@ def test_the_codes_are_those_of_the_lists(share: float, index: ListIndex, querie
     expected = search(seen, count, params=how)[0]
     assert compact._index.search(seen, count)[0] == pytest.approx(expected, abs=1e-6)
     assert sorted(compact._positions.tolist()) == allowed.positions.tolist()
-    assert allowed.rows[compact.search(seen, count)].all()
+    assert allowed.rows[compact.search(seen, count, allowed=allowed)].all()
 
 
 def test_a_repeated_filter_finds_the_best_of_its_rows(index: ListIndex, rows: Float32, queries: Float32) -> None:
@@ -143,6 +143,49 @@ def test_a_file_with_rows_out_of_range_is_damaged(rows: Float32, queries: Float3
             file.write(np.int64(wrong).tobytes())
         with pytest.raises(IndexFileError, match=said):
             loaded.search(queries, 10, allowed=Allowed(allowed))
+
+
+@pytest.mark.parametrize("changed", [0, 40])
+def test_rows_that_faiss_leaves_out_are_found(changed: int, tmp_path: Path) -> None:
+    """A query with one number, among sparse rows of 64 columns; the file is not taken for damaged."""
+    spaces = (Space("deep", 32, "tests"), Space("color", 32, "tests"))
+    random = np.random.default_rng(0)
+    colour = np.zeros((ROWS, 32), dtype=np.float32)
+    colour[np.arange(ROWS)[:, np.newaxis], random.integers(1, 32, (ROWS, 3))] = 0.5
+    colour[: ROWS // 200, 0] = 1
+    deep = random.standard_normal((ROWS, 32), dtype=np.float32)
+    rows = np.concatenate([unit_rows(deep), unit_rows(colour)], axis=1)
+    path = tmp_path / "index-ivf"
+    build("ivf", rows, spaces=spaces).save(path)
+    index = load("ivf", path, rows=rows, spaces=spaces)
+    assert isinstance(index, ListIndex)
+    query = np.eye(64, dtype=np.float32)[:1] * 1e-3 + np.eye(64, dtype=np.float32)[32:33]
+    before = Allowed(passing(0.2))
+    for _ in range(ASKED + 1):
+        index.search(query, 10, allowed=before)
+    after = before.rows.copy()
+    after[random.choice(ROWS, size=changed, replace=False)] ^= True
+    allowed = before.changed(after)
+    assert len(index._compact._made) == 1
+    expected = build("exact", rows, spaces=spaces).search(query, 120, allowed=after)[1]
+    for _ in range(2):
+        positions, scores = index.search(query, 120, allowed=allowed)
+        assert len(set(positions[0].tolist())) == 120
+        assert scores.tolist() == expected.tolist()
+    flat = np.zeros((1, 64), dtype=np.float32)
+    (compact,) = index._compact._made.values()
+    found = compact.search(flat, 300, allowed=allowed)
+    assert set(found[found < 0].tolist()) == {-1}, "FAISS leaves rows out"
+
+
+def test_a_filter_that_passed_no_row_and_then_some(index: ListIndex, rows: Float32, queries: Float32) -> None:
+    none = Allowed(np.zeros(ROWS, dtype=np.bool_))
+    allowed = none.changed(np.arange(ROWS) % 42 == 0)
+    expected = build("exact", rows, spaces=SPACES).search(queries, 2, allowed=allowed.rows)
+    for _ in range(2):
+        found = index.search(queries, 2, allowed=allowed)
+        assert found[0].tolist() == expected[0].tolist()
+    assert list(index._compact._made) == [allowed]
 
 
 def test_a_gallery_answers_a_repeated_filter_from_its_codes_and_sees_changes_at_once(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_line(config: Path, tmp_p
     empty.mkdir()
     environment = {name: value for name, value in os.environ.items() if name not in ("CC", "CXX")}
     result = subprocess.run(
-        [sys.executable, "-m", "lookalike.cli", "train", str(config), "--set", "compile=true"],
+        [sys.executable, "-m", "lookalike", "train", str(config), "--set", "compile=true"],
         cwd=tmp_path,
         env={**environment, "PATH": str(empty), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")},
         capture_output=True,
@@ -182,7 +182,7 @@ def test_a_run_that_is_compiled_in_truth_gives_nearly_what_another_gives(
     loop.train(config, out=tmp_path / "one", overrides=["compile=true"])
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     together = subprocess.run(
-        [*launcher, "-m", "lookalike.cli", "train", str(config), "--set", "compile=true"],
+        [*launcher, "-m", "lookalike", "train", str(config), "--set", "compile=true"],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

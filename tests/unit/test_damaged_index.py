@@ -14,7 +14,7 @@ import pytest
 from lookalike.errors import IndexFileError
 from lookalike.gallery.local.segment import Segment
 from lookalike.gallery.local.version import Version
-from lookalike.index import INDEXES, Index, build, checksummed, faiss_candidates, inverted_lists, load
+from lookalike.index import INDEXES, Index, Rows, build, checksummed, faiss_candidates, inverted_lists, load
 from lookalike.index.mapped_lists import PLACE
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32
@@ -48,7 +48,7 @@ def few_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def segment_at(rows: Float32) -> Callable[[Path], Segment]:
     version = Version("g", SPACES, 1, "s", ROWS, 0, ROWS, raw=False)
-    return lambda folder: Segment(version, {"unit": rows, "numbers": np.arange(1, ROWS + 1)}, folder)
+    return lambda folder: Segment(version, np.arange(1, ROWS + 1), Rows(rows), folder=folder)
 
 
 def bulk_of(path: Path) -> int:

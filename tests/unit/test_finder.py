@@ -16,7 +16,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops import batched_nms, box_iou, clip_boxes_to_image, nms
 from typer.testing import CliRunner
 
-from lookalike.cli.commands import app
+from lookalike.cli.commands import make_app
 from lookalike.errors import CatalogueError, ConfigError, ModelError
 from lookalike.finding.boxes import intersection_over_union, suppress_duplicates
 from lookalike.finding.decoding import OTHER, SAME, centres_of, decode
@@ -372,14 +372,14 @@ def test_a_resumed_run_knows_the_photos_that_were_left_out(data: Path, tmp_path:
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path) -> Path:
     file = checkpoint.with_name("finder.onnx")
-    done = CliRunner().invoke(app, ["export", str(checkpoint), "--onnx", str(file), "--half"])
+    done = CliRunner().invoke(make_app(), ["export", str(checkpoint), "--onnx", str(file), "--half"])
     assert done.exit_code == 0 and "largest difference" in done.output
     return file
 
 
 def test_an_exported_file_is_measured_by_a_command(data: Path, exported: Path) -> None:
     arguments = ["evaluate", str(data / "garments.csv"), "--protocol", "garments", "--model", str(exported), "--json"]
-    done = CliRunner().invoke(app, [*arguments, "--where", "split = 'dev'"])
+    done = CliRunner().invoke(make_app(), [*arguments, "--where", "split = 'dev'"])
     assert done.exit_code == 0, done.output
     facts = json.loads(done.stdout)
     assert facts["garments"] == {"top": 1, "trousers": 1} and facts["photos"] == 1

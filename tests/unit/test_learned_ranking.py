@@ -52,6 +52,12 @@ def taught() -> tuple[Buyers, RankingFound]:
     return buyers, found_by(buyers)
 
 
+@pytest.fixture(scope="module")
+def later(taught: tuple[Buyers, RankingFound]) -> list[Done]:
+    """Searches of others, answered in the order of the ranking that was learned."""
+    return Buyers(seed=8).visits(SEARCHES, ranking_of(taught[1]))
+
+
 def test_what_shoppers_prefer_is_learned_back(taught: tuple[Buyers, RankingFound]) -> None:
     buyers, found = taught
     assert found.is_better and found.gain > 0.03
@@ -112,15 +118,14 @@ def test_what_is_in_fashion_is_learned_back() -> None:
 
 
 def test_answers_of_a_learned_ranking_are_learned_from_and_a_second_one_has_to_beat_it(
-    taught: tuple[Buyers, RankingFound],
+    taught: tuple[Buyers, RankingFound], later: list[Done]
 ) -> None:
-    buyers = Buyers(seed=8)
     ranking = ranking_of(taught[1])
-    again = found_by(buyers, SEARCHES, ranking)
+    again = ranking_from(later, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
     assert again.wanted > 1.5 * taught[1].wanted  # shoppers find more
     assert abs(again.gain) < 0.03  # it is the order to beat
     blind = replace(ranking, coefficients={**ranking.coefficients, "attribute:price": 0.0, "attribute:in_stock": 0.0})
-    assert found_by(buyers, SEARCHES, blind).is_better
+    assert found_by(Buyers(seed=9), SEARCHES, blind).is_better
 
 
 def without(visits: list[Done], name: str) -> list[Done]:
@@ -135,23 +140,27 @@ def without(visits: list[Done], name: str) -> list[Done]:
     return found
 
 
-def test_a_ranking_in_use_is_judged_with_all_that_it_goes_by(taught: tuple[Buyers, RankingFound]) -> None:
+def test_a_ranking_in_use_is_judged_with_all_that_it_goes_by(
+    taught: tuple[Buyers, RankingFound], later: list[Done]
+) -> None:
     """Where the older answers lack the price, a new ranking has none; that of now is not judged without it."""
-    ranking, visits = ranking_of(taught[1]), Buyers(seed=8).visits(SEARCHES, ranking_of(taught[1]))
+    ranking = ranking_of(taught[1])
     border = math.ceil(SEARCHES * ranking_learning.LEARNING_SHARE)
-    searches = [*without(visits[:border], "attribute:price"), *visits[border:]]
+    searches = [*without(later[:border], "attribute:price"), *later[border:]]
     found = ranking_from(searches, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
-    usual = ranking_from(visits, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
+    usual = ranking_from(later, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
     assert "attribute:price" in found.left_out and "attribute:price" not in usual.left_out
     assert found.value_before == pytest.approx(usual.value_before, rel=0.06) and not found.is_better
 
 
-def test_answers_that_lack_what_a_ranking_in_use_goes_by_do_not_judge(taught: tuple[Buyers, RankingFound]) -> None:
-    ranking, visits = ranking_of(taught[1]), Buyers(seed=8).visits(SEARCHES, ranking_of(taught[1]))
-    few = [*visits[:-50], *without(visits[-50:], "attribute:price")]
+def test_answers_that_lack_what_a_ranking_in_use_goes_by_do_not_judge(
+    taught: tuple[Buyers, RankingFound], later: list[Done]
+) -> None:
+    ranking = ranking_of(taught[1])
+    few = [*later[:-50], *without(later[-50:], "attribute:price")]
     found = ranking_from(few, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
     assert found.reason is None and found.judged_by == 550 and "attribute:price" not in ranking_of(found).coefficients
-    none = without(visits, "attribute:price")
+    none = without(later, "attribute:price")
     found = ranking_from(none, weights=DEFAULT, model=MODEL, attributes=KNOWN, present=ranking)
     assert found.ranking is None and not found.is_better and found.judged_by == 0
     assert f"{ranking.name} goes by features that are not remembered of 600 of the 600" in str(found.reason)
@@ -388,8 +397,11 @@ def test_interleaving_decides_before_clicks() -> None:
     assert kept is not None and not kept.is_default
     assert outcome(by="interleaving", contest=won, stored=OTHER) == OTHER
     assert outcome(by="interleaving", contest=won, stored=OTHER, apply=True) == replace(OTHER, is_default=True)
-    in_use_lost = outcome(contest=held(20, 60, ranking=OTHER.name), stored=replace(OTHER, is_default=True), apply=True)
+    in_use, against = replace(OTHER, is_default=True), held(20, 60, ranking=OTHER.name)
+    in_use_lost = outcome(contest=against, stored=in_use, apply=True)
     assert in_use_lost is not None and not in_use_lost.is_default
+    assert outcome(by="interleaving", contest=against, stored=in_use) == in_use
+    assert outcome(by="interleaving", contest=against, stored=in_use, apply=True) == OTHER  # and no longer for all
 
 
 def test_interleaved_searches_prefer_the_better_ranking(taught: tuple[Buyers, RankingFound]) -> None:
@@ -400,11 +412,42 @@ def test_interleaved_searches_prefer_the_better_ranking(taught: tuple[Buyers, Ra
     contest = found.ranking_contest
     assert contest is not None and contest.rival_wins and contest.rival_ranking == ranking.name
     assert found.ranking_by == "interleaving" and found.contest is None
+    assert found.by is None and "won when it was interleaved, and the weights stay" in str(found.reason)
     wrong = replace(ranking, coefficients={name: -value for name, value in ranking.coefficients.items()})
     worse = learned_from(
         Buyers(seed=5).visits(300, rival=wrong), before=DEFAULT, model=MODEL, attributes=KNOWN, ranking=wrong
     )
     assert worse.ranking_contest is not None and worse.ranking_lost and worse.ranking_by != "interleaving"
+    searches = [mirrored(done, wrong.name) for done in Buyers(seed=5).visits(300, rival=wrong)]
+    in_use = replace(wrong, is_default=True)
+    given_up = learned_from(searches, before=DEFAULT, model=MODEL, attributes=KNOWN, ranking=in_use)
+    assert given_up.ranking_lost and given_up.ranking_by == "interleaving" and given_up.by is None
+    assert learned_from(searches, before=DEFAULT, model=MODEL, attributes=KNOWN, ranking=wrong).ranking_lost
+
+
+@pytest.mark.parametrize("is_default", [False, True])
+def test_the_contest_of_the_present_usual_side_decides(
+    taught: tuple[Buyers, RankingFound], *, is_default: bool
+) -> None:
+    """Also where the ranking won more searches earlier, as the rival, than it lost later, in use; and conversely."""
+    ranking = replace(ranking_of(taught[1]), is_default=is_default)
+    wrong = replace(ranking, coefficients={name: -value for name, value in ranking.coefficients.items()})
+    won = [*Buyers(seed=5).visits(500 if is_default else 300, rival=ranking)]
+    lost = [mirrored(done, ranking.name) for done in Buyers(seed=6).visits(300 if is_default else 500, rival=wrong)]
+    found = learned_from([*won, *lost], before=DEFAULT, model=MODEL, attributes=KNOWN, ranking=ranking)
+    assert found.ranking_contest is not None
+    assert found.ranking_contest.ranking == (ranking.name if is_default else None)
+    assert (found.ranking_lost, found.ranking_won) == (is_default, not is_default)
+
+
+def mirrored(done: Done, ranking: str) -> Done:
+    """An interleaved search whose sides have changed places: the learned ranking is the usual one."""
+    mixed = done.search.interleaved
+    assert mixed is not None
+    teams = mixed.teams.translate(str.maketrans("AB", "BA"))
+    return replace(
+        done, search=replace(done.search, ranking=ranking, interleaved=replace(mixed, rival_ranking=None, teams=teams))
+    )
 
 
 def test_weights_stay_while_a_ranking_is_in_use(taught: tuple[Buyers, RankingFound]) -> None:

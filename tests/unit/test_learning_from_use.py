@@ -128,6 +128,21 @@ def test_interleaving_alone_is_enough_where_clicks_are_few() -> None:
     assert found.wanted < 300 and found.by == "interleaving" and found.after == COLOUR and found.reason is None
 
 
+def test_interleaving_decides_before_clicks_and_is_told_with_its_own_gain() -> None:
+    """Visitors preferred weights that are not those of the clicks: their worth is told, by the newer clicks."""
+    shoppers = Shoppers(COLOUR, seed=2)
+    rival = {"deep": 1.0, "color": 0.5}
+    searches = [*shoppers.visits(2000), *shoppers.visits(400, rival=rival)]
+    found = learned(searches)
+    assert found.contest is not None and found.contest.rival_wins
+    assert found.by == "interleaving" and found.after == rival and found.examination
+    log = click_log(searches, spaces=SPACES, model=MODEL)
+    judging = log.part(slice(found.learned_on, None))
+    looked = examination(judging)
+    assert found.value_after == pytest.approx(worth(judging, rival, looked).value)
+    assert found.value_before == pytest.approx(worth(judging, DEFAULT, looked).value)
+
+
 def test_equal_rankings_win_as_often_as_they_lose() -> None:
     shoppers = Shoppers(DEFAULT, seed=3)
     found = learned_from(shoppers.visits(800, rival=DEFAULT), before=DEFAULT, model=MODEL)

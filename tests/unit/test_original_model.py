@@ -111,17 +111,19 @@ def test_training_begins_with_it(saved: Path, theirs: TheirNetwork) -> None:
 def test_it_is_indexed_and_searched_at_once(saved: Path, photo: Image.Image, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from lookalike.cli.commands import app
+    from lookalike.cli.commands import make_app
 
     (tmp_path / "photos").mkdir()
     photo.save(tmp_path / "photos" / "a.png")
     photo.rotate(180).save(tmp_path / "photos" / "b.png")
     gallery = str(tmp_path / "g")
-    run = CliRunner().invoke(app, ["index", str(tmp_path / "photos"), "--gallery", gallery, "--model", str(saved)])
+    run = CliRunner().invoke(
+        make_app(), ["index", str(tmp_path / "photos"), "--gallery", gallery, "--model", str(saved)]
+    )
     assert run.exit_code == 0, run.output
     query = ["search", str(tmp_path / "photos" / "b.png"), "--gallery", gallery, "--json"]
     query += ["--metric", "deep=euclidean", "--metric", "color-original=euclidean", "--weight", "deep=1"]
-    answer = json.loads(CliRunner().invoke(app, [*query, "--weight", "color-original=0.1"]).stdout)
+    answer = json.loads(CliRunner().invoke(make_app(), [*query, "--weight", "color-original=0.1"]).stdout)
     assert [match["id"] for match in answer["matches"]] == ["b.png", "a.png"]
     assert answer["matches"][0]["score"] == pytest.approx(0.0, abs=1e-2)
 
@@ -130,12 +132,12 @@ def test_its_own_categories_are_measured(saved: Path, theirs: TheirNetwork, tmp_
     """Top-3 accuracy of the scores that the original gives, worked out beside it; photos of its twenty categories."""
     from typer.testing import CliRunner
 
-    from lookalike.cli.commands import app
+    from lookalike.cli.commands import make_app
 
     root = str(tmp_path / "drawn")
     write_layout(Path(root), layout="attributes", products=8, photos=4)
     upper = ["--where", "clothes_type = 'upper'", "--json"]
-    done = CliRunner().invoke(app, ["evaluate", root, "--model", str(saved), *upper])
+    done = CliRunner().invoke(make_app(), ["evaluate", root, "--model", str(saved), *upper])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     items = [item for item in open_catalogue(root).items() if item.attributes["split"] == "test"]

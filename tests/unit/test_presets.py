@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from lookalike.cli.commands import app
+from lookalike.cli.commands import make_app
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.models.checkpoint import load_checkpoint
 from lookalike.training.data.augmentation import Augmentation
@@ -180,7 +180,7 @@ def test_a_preset_says_what_it_is_for(name: str) -> None:
 
 
 def test_the_list_names_each_with_its_aim() -> None:
-    done = CliRunner().invoke(app, ["train", "--list"])
+    done = CliRunner().invoke(make_app(), ["train", "--list"])
     assert done.exit_code == 0 and presets().keys() == CHANGES.keys() | OTHER_TASKS
     for name, about in presets().items():
         assert f"{name}: {about.summary}" in done.stdout

@@ -14,13 +14,14 @@ import pytest
 
 from lookalike.errors import GalleryDamagedError, LookalikeError, StorageFailedError
 from lookalike.gallery.local import segment_files, snapshot
+from lookalike.gallery.local.file_identity import Files, files_at
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.refresh import refreshed_segment
 from lookalike.gallery.local.segment import Segment
+from lookalike.gallery.local.segment_arrays import arrays_of
 from lookalike.gallery.local.segment_files import SegmentFiles
 from lookalike.gallery.local.snapshot import UnindexedRows, extended
 from lookalike.gallery.local.version import Version
-from lookalike.gallery.records import read_vectors
 from lookalike.gallery.request import SearchRequest
 from lookalike.spaces import Space, unit_rows
 from lookalike.types import Float32, Item
@@ -78,15 +79,15 @@ def test_closing_does_not_wait_for_all_that_is_being_derived(
 ) -> None:
     begun, count = threading.Event(), 0
 
-    def slowly(blobs: list[bytes], *, width: int) -> Float32:
+    def slowly(*arguments: Any, **named: Any) -> Any:
         nonlocal count
         count += 1
         begun.set()
         time.sleep(0.2)
-        return read_vectors(blobs, width=width)
+        return arrays_of(*arguments, **named)
 
     monkeypatch.setattr(segment_files, "BATCH", 10)
-    monkeypatch.setattr(segment_files, "read_vectors", slowly)
+    monkeypatch.setattr(segment_files, "arrays_of", slowly)
     add(grown, 1200, 2400)
     check(grown, 2399)
     assert begun.wait(60)
@@ -204,7 +205,7 @@ def test_a_tail_grows_in_place_and_what_was_seen_before_stays() -> None:
     start = np.frombuffer(np.arange(6, dtype=np.float32).tobytes(), dtype=np.float32).reshape(3, 2)
     seen, whole = [start], start
     for number in range(10):
-        whole = extended(whole, np.full((2, 2), number, dtype=np.float32))
+        whole = extended(whole, np.full((2, 2), number, dtype=np.float32), room=4)
         seen.append(whole)
     for earlier in seen:
         np.testing.assert_array_equal(earlier, whole[: len(earlier)])
@@ -218,7 +219,8 @@ def test_a_tail_keeps_rows_of_any_length_beside_unit_rows(lengths: tuple[int, ..
     parts = [ROWS[number * 2 : number * 2 + 2] for number in range(len(lengths))]
     for number, (part, length) in enumerate(zip(parts, lengths, strict=True)):
         numbers = np.arange(number * 2, number * 2 + 2)
-        unindexed = unindexed.followed_by(UnindexedRows(numbers, part, part if length == 1 else part * length))
+        later = UnindexedRows(numbers, part, part if length == 1 else part * length)
+        unindexed = unindexed.followed_by(later, room=4)
         seen.append(unindexed)
     for count, then in enumerate(seen, start=1):
         np.testing.assert_array_equal(then.numbers, np.arange(count * 2))
@@ -287,3 +289,17 @@ def test_a_database_that_is_replaced_at_each_attempt_ends_the_filter(
         grown.search({"deep": ROWS[:1]}, SearchRequest(k=1, where="price < 3"))
     monkeypatch.undo()
     check(grown, 0)
+
+
+def test_a_gallery_is_opened_while_another_process_moves_a_large_commit_into_it(
+    grown: LocalGallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grown.close()
+    moved = time.monotonic() + 0.3
+
+    def files_while_moving(path: Path) -> Files:
+        found = files_at(path)
+        return found if time.monotonic() > moved else found._replace(database=(0, 0, 0, time.monotonic_ns()))
+
+    monkeypatch.setattr("lookalike.gallery.local.connection_pool.files_at", files_while_moving)
+    check(grown, 1199)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from typer.main import get_command
 
 import lookalike
-from lookalike.cli.commands import app
+from lookalike.cli.commands import make_app
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.request import OPTIONS, PAGED_DEPTH, ResolvedRequest, SearchRequest
@@ -144,7 +144,7 @@ def test_every_option_is_described_and_reaches_python_and_the_command_line() -> 
     assert list(OPTIONS) == list(DEFAULTS)
     python = {name: each.default for name, each in inspect.signature(Retriever.search).parameters.items()}
     assert {name: python[name] for name in OPTIONS} == DEFAULTS
-    command = {each.name for each in get_command(app).commands["search"].params}  # type: ignore[attr-defined]
+    command = {each.name for each in get_command(make_app()).commands["search"].params}  # type: ignore[attr-defined]
     assert {AS_OPTION.get(name, name) for name in OPTIONS} <= command
 
 
@@ -177,7 +177,7 @@ def test_http_serves_the_ranges_of_the_description() -> None:
 
 
 def test_names_of_indexes_stand_in_one_table() -> None:
-    (index,) = [each for each in get_command(app).commands["search"].params if each.name == "index"]  # type: ignore[attr-defined]
+    (index,) = [each for each in get_command(make_app()).commands["search"].params if each.name == "index"]  # type: ignore[attr-defined]
     assert index.help == "Index: auto, exact, kmeans, ivf or hnsw."
     assert index.help == f"Index: {', '.join(['auto', *INDEXES][:-1])} or {[*INDEXES][-1]}."
 

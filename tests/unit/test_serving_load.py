@@ -7,9 +7,11 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from starlette.requests import Request
 
@@ -18,11 +20,16 @@ from lookalike.embedding.model_choice import ModelFile
 from lookalike.embedding.model_loading import open_network, processors
 from lookalike.embedding.protocol import Embedder, Embeddings, Prepared
 from lookalike.errors import ModelError
+from lookalike.finding import finder as finder_module
+from lookalike.finding.finder import Finder
 from lookalike.server import shared_models
+from lookalike.server.access import Access
 from lookalike.server.batching import BatchingEmbedder
 from lookalike.server.concurrency import ClientGone, ConcurrencyLimiter
 from lookalike.server.errors import ApiError
+from lookalike.server.settings import Settings
 from lookalike.server.shared_models import load_for_many
+from lookalike.server.shared_state import SharedState
 
 
 class Held(PhotoEmbedder):
@@ -99,6 +106,46 @@ def test_a_network_for_several_callers_runs_several_batches_at_once(held: Held) 
     for begin, found in zip((0, 2, 3), rows, strict=True):
         for space, alone in held.embed(photos[begin : begin + len(found["deep"])]).items():
             np.testing.assert_allclose(found[space], alone, atol=1e-6)
+
+
+def test_by_default_more_searches_run_than_there_are_processors_so_that_photos_can_gather() -> None:
+    shared = SharedState(Settings(), Access(None))
+    together = threading.Barrier(8 if processors() == 1 else 16)
+    try:
+        running = [shared.searches.submit(lambda: together.wait(20)) for _ in range(together.parties)]
+        assert sorted(future.result(timeout=20) for future in running) == [*range(together.parties)]
+    finally:
+        shared.finish()
+
+
+def test_a_finder_runs_once_for_each_processor_however_many_threads_there_are(
+    tiny_finder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, guard, full = finder_module.run_session, threading.Lock(), threading.Event()
+    running: list[int] = [0]
+    most: list[int] = []
+
+    def counted(*given: Any) -> list[NDArray[Any]]:
+        with guard:
+            running[0] += 1
+            most.append(running[0])
+            if running[0] == processors():
+                full.set()
+        full.wait(20)  # until there are as many as may be
+        threading.Event().wait(0.05)  # in which others would begin
+        try:
+            return run(*given)
+        finally:
+            with guard:
+                running[0] -= 1
+
+    finder, photo = Finder(tiny_finder), pictures(1)[0]
+    alone = finder.find(photo)
+    monkeypatch.setattr(finder_module, "run_session", counted)
+    with ThreadPoolExecutor(4 * processors()) as pool:
+        found = [*pool.map(lambda _: finder.find(photo), range(4 * processors()))]
+    assert found == [alone] * (4 * processors())
+    assert max(most) == processors()
 
 
 def test_a_slow_network_gets_all_processors_and_a_quick_one_an_own_for_each_photo(

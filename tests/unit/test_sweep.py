@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,49 @@ def test_a_sweep_goes_on_with_the_same_settings_only(
             sweeping.sweep(path, out=tmp_path)
     finally:
         (folder / "swept.toml").write_text(SETTINGS, encoding="utf-8")
+
+
+def test_a_sweep_goes_on_with_the_same_data_only(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are compared with the first to end with the same settings of data; those of one that failed may change."""
+    source = write_drawn(tmp_path / "sample", products=14, photos=2)
+    whole = source.read_text(encoding="utf-8")
+    (tmp_path / "swept.toml").write_text(SETTINGS, encoding="utf-8")
+    path = written(
+        tmp_path, SWEEP.replace("[8, 16]", "[8]").replace("[0, 1]", '[0, 1]\n"data.0.hold_out" = [0.4, 0.5]')
+    )
+    real, ended = sweeping.train, list[Path]()
+
+    def stopped_in_fourth(*arguments: Any, **options: Any) -> Trained:
+        if len(ended) == fails_after:
+            real(*arguments, **options)
+            raise TrainingError("cannot be written: No space left on device")
+        ended.append(options["out"])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(sweeping, "train", stopped_in_fourth)
+    fails_after = 3
+    with pytest.raises(TrainingError, match="No space left"):
+        sweeping.sweep(path, out=tmp_path / "sweep")
+    assert [each.name for each in ended] == ["0000", "0001", "0002"]
+    shutil.rmtree(tmp_path / "sweep" / "0003")
+
+    source.write_text(whole.replace("T-shirt", "Dress"), encoding="utf-8")
+    fails_after = 9
+    changed = (
+        r"sweep: the data changed since the sweep began: \d+ items with other labels.* a new sweep with another name"
+    )
+    with pytest.raises(ConfigError, match=changed):
+        sweeping.sweep(path, out=tmp_path / "sweep")
+    source.write_text(whole, encoding="utf-8")
+    assert len(sweeping.sweep(path, out=tmp_path / "sweep")) == 4
+
+    fails_after = len(ended)  # the first run of another sweep: its data may be repaired
+    with pytest.raises(TrainingError, match="No space left"):
+        sweeping.sweep(path, out=tmp_path / "other")
+    shutil.rmtree(tmp_path / "other" / "0000")
+    source.write_text(whole.replace("T-shirt", "Dress"), encoding="utf-8")
+    fails_after = 99
+    assert len(sweeping.sweep(path, out=tmp_path / "other")) == 4
 
 
 def test_a_search_needs_something_to_go_by(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

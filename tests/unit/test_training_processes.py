@@ -76,7 +76,7 @@ def test_two_processes_give_what_one_gives(
         (tmp_path / name).mkdir()
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     together = subprocess.run(
-        [*launcher, "-m", "lookalike.cli", "train", "../tiny.toml"],
+        [*launcher, "-m", "lookalike", "train", "../tiny.toml"],
         cwd=tmp_path / "two",
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,

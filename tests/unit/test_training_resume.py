@@ -178,14 +178,14 @@ def test_a_photo_is_read_again_only_if_its_size_or_time_differs(tmp_path: Path) 
     write_record(tmp_path, [row])
     before = photo.stat()
     photo.write_bytes(b"other")
-    assert changes_since(tmp_path, [row]) == "1 item with another photo, the first 'a'"
+    assert changes_since(tmp_path / FILE, [row]) == "1 item with another photo, the first 'a'"
     os.utime(photo, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert changes_since(tmp_path, [row]) is None  # as if it had not been written
+    assert changes_since(tmp_path / FILE, [row]) is None  # as if it had not been written
     photo.write_bytes(b"first")
     os.utime(photo, ns=(0, 0))
-    assert changes_since(tmp_path, [row]) is None
+    assert changes_since(tmp_path / FILE, [row]) is None
     photo.write_bytes(b"longer than before")
-    assert changes_since(tmp_path, [row]) == "1 item with another photo, the first 'a'"
+    assert changes_since(tmp_path / FILE, [row]) == "1 item with another photo, the first 'a'"
 
 
 def test_all_that_a_run_reads_is_compared(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_all_that_a_run_reads_is_compared(tmp_path: Path) -> None:
         DataRow("1", "dev", "b", {}, box="1,2,3,4", photo=str(tmp_path / "none.jpg")),
     ]
     write_record(tmp_path, rows)
-    assert changes_since(tmp_path, rows) is None
+    assert changes_since(tmp_path / FILE, rows) is None
     others = [
         (replace(rows[0], labels={"type": "Dress", "tags": ["x"]}), "1 item with other labels"),
         (replace(rows[0], photo="https://shop.example/b.jpg"), "1 item with another photo"),
@@ -204,12 +204,12 @@ def test_all_that_a_run_reads_is_compared(tmp_path: Path) -> None:
         (replace(rows[0], box="1,2,3,4"), "1 item with another box"),
     ]
     for other, words in others:
-        changes = changes_since(tmp_path, [other, *rows[1:]])
+        changes = changes_since(tmp_path / FILE, [other, *rows[1:]])
         assert changes is not None and changes == f"{words}, the first 'a,\\n'"
-    assert changes_since(tmp_path, [rows[0], replace(rows[1], sha256="0"), rows[2]]) == (
+    assert changes_since(tmp_path / FILE, [rows[0], replace(rows[1], sha256="0"), rows[2]]) == (
         "1 item with another photo, the first 'b'"
     )
-    assert changes_since(tmp_path, [replace(rows[1], id="c"), rows[2], replace(rows[0], box="1,2,3,9")]) == (
+    assert changes_since(tmp_path / FILE, [replace(rows[1], id="c"), rows[2], replace(rows[0], box="1,2,3,9")]) == (
         "1 item added, the first 'c'; 1 item removed, the first 'b'; 1 item with another box, the first 'a,\\n'"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lookalike.spaces import Space, unit_rows
+from lookalike.spaces import DTYPE_OF_MODELS, Space, unit_rows
 from lookalike.types import Float32
 
 PHOTOS_PER_ITEM = 139_709 / 12_000
@@ -29,7 +29,7 @@ BLOCK = 65_536
 LOTS = 1000
 """Number of values of the attribute `lot`; a filter for one value passes a thousandth of the rows."""
 
-SPACES = (Space("deep", 512, "benchmark"), Space("color-original", 30, "benchmark"))
+SPACES = (Space("deep", 512, "benchmark", DTYPE_OF_MODELS), Space("color-original", 30, "benchmark", DTYPE_OF_MODELS))
 """Spaces of the original's two features, with its dimensions."""
 
 

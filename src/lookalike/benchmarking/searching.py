@@ -174,6 +174,9 @@ def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, or
         The row of the report, and the original's clusters; None without scikit-learn.
     """
     ours = time_once(lambda: fill(folder / "gallery", features))
+    with LocalGallery(folder / "gallery") as gallery:
+        raw = sum(rows.nbytes for rows in features.gallery.values())
+        note = f"{gallery.stored_bytes() / raw:.2f} times the bytes of the float32 vectors on disk"
     what, goal = f"add {size}, index included", f"8 s at {ROWS:,}"
     clusters = []
 
@@ -185,8 +188,8 @@ def measure_adding(folder: Path, features: Features, size: str) -> tuple[Row, or
     try:
         theirs = time_once(write_as_original)
     except ModuleNotFoundError:
-        return Row(what, goal, ours, NO_CLUSTERS), None
-    return Row(what, goal, ours, "original (numpy.save, scikit-learn)", theirs), clusters[0]
+        return Row(what, goal, ours, NO_CLUSTERS, note=note), None
+    return Row(what, goal, ours, "original (numpy.save, scikit-learn)", theirs, note=note), clusters[0]
 
 
 def measure_opening(folder: Path, features: Features, size: str) -> Row:

@@ -75,7 +75,9 @@ def write_json(value: Mapping[str, JSON]) -> None:
 
 
 def say(line: str) -> None:
-    """Print a message on standard error; a closed standard error is ignored."""
+    """Print a message on standard error, after the results so far; a closed standard error is ignored."""
+    with suppress(OSError, ValueError, AttributeError):  # what is wrong with the output is told when all is written
+        sys.stdout.flush()
     try:
         sys.stderr.write(f"{harmless(' '.join(line.splitlines()))}\n")
         sys.stderr.flush()

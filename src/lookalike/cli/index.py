@@ -54,7 +54,10 @@ def index(
         int | None, typer.Option("--batch", metavar="N", help="Number of photos to embed at once.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", help="Number of threads that decode and embed.")
+        int | None,
+        typer.Option(
+            "--workers", metavar="N", help="Number of threads that decode and embed, or of processes that decode."
+        ),
     ] = None,
     prune: Annotated[
         bool, typer.Option("--prune", help="Remove items of earlier runs that have vanished from the source.")
@@ -153,7 +156,8 @@ def _present(report: IndexReport, gallery: str) -> None:
         found = "" if report.garments is None else f" with {report.garments:,} garments"
         write(f"{embedded:,} photos{found} in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
     if report.reused:
-        write(f"{report.reused:,} photos of known contents, whose vectors were copied")
+        several = "s" if report.reused > 1 else ""
+        write(f"{report.reused:,} photo{several} of known contents, whose vectors were copied")
     if report.discarded_overrides:
         say(f"values set by hand that were discarded, since SOURCE brings others: {report.discarded_overrides:,}")
     if report.kept:

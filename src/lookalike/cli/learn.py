@@ -102,7 +102,10 @@ def ranking_outcome(found: Learned, *, gallery: str, apply: bool, dry_run: bool)
         return "ranking not kept: it is not surely better than the present order"
     if dry_run:
         return f"ranking not kept, since this is a dry run: it is better, by {found.ranking_by}"
-    return f"ranking not changed: another one is better, by {found.ranking_by}; --apply takes it"
+    winner = (
+        "the order of the similarity" if found.ranking_by == "interleaving" and found.ranking_lost else "another one"
+    )
+    return f"ranking not changed: {winner} is better, by {found.ranking_by}; --apply takes it"
 
 
 def difference(gain: float, interval: tuple[float, float]) -> str:

@@ -35,10 +35,11 @@ def run(arguments: Sequence[str] | None) -> int:
 
 def _run(arguments: Sequence[str] | None, interrupts: Interrupts) -> int:
     try:
-        from lookalike.cli.commands import command  # the import takes half a second, in which Ctrl-C may come
+        from lookalike.cli.commands import command  # the import takes a while, in which Ctrl-C may come
 
         interrupts.record()
-        code = command()(arguments, prog_name="lookalike", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        code = command(given)(arguments, prog_name="lookalike", standalone_mode=False)
         sys.stdout.flush()
     except LookalikeError as error:
         say(f"error: {error}")

@@ -1,32 +1,24 @@
 """Reading, decoding and embedding of photos in batches.
 
-`embed_photos` runs in this process; `lookalike.ingest.ray` runs it on many machines.
+`embed_photos` runs in this process, and in others that decode for it; `lookalike.ingest.ray` runs it on many machines.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import deque
 from collections.abc import Container, Generator, Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from io import BytesIO
 from itertools import groupby
 from time import perf_counter
 
 import numpy as np
 
-from lookalike.embedding.model_loading import processors
+from lookalike.embedding.photo_readers import PhotoReaders, ReadPhoto
 from lookalike.embedding.photo_tasks import Embedded, Outcome, PhotoTask, Reused, Unchanged, Unreadable
-from lookalike.embedding.protocol import Embedder, Embeddings, GarmentFinder, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, GarmentFinder, Prepared, with_kind
 from lookalike.errors import PhotoError
-from lookalike.images import DEFAULT_LIMITS, Limits, open_image, read_bytes
-from lookalike.remote.addresses import is_address, reach_of, shown
-from lookalike.remote.object_store import CONNECTIONS
-from lookalike.remote.versions import Versions
-from lookalike.types import Content, FileStamp, Item
 
 BATCH = 16
 
@@ -39,29 +31,10 @@ HELD = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """Photo as a worker thread has read it.
-
-    Attributes:
-        item: Its item, with garments if they were sought.
-        file_stamp: Its file stamp.
-        seconds: Seconds that it took.
-        content: Its content; None if it is unchanged, or to be embedded whatever is known.
-        prepared: Its parts; empty if it is unchanged, or its content known.
-    """
-
-    item: Item
-    file_stamp: FileStamp
-    seconds: float
-    content: Content | None = None
-    prepared: Sequence[Prepared] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class _Batch:
     """Photos in order, with what the network computes of them; None if their contents are known."""
 
-    reads: list[_Read]
+    reads: list[ReadPhoto]
     found: Future[Embeddings] | None
 
     @property
@@ -79,7 +52,9 @@ def embed_photos(
     finder: GarmentFinder | None = None,
     known: Container[bytes] | None = None,
 ) -> Generator[Outcome, None, None]:
-    """Embed photos in this process, in threads that read and decode, and that run the network where several may.
+    """Embed photos, in threads that read and decode, and that run the network where several may.
+
+    With many workers, processes read and decode, see `PhotoReaders`.
 
     Args:
         work: Photos; read a few batches ahead of the network.
@@ -87,7 +62,8 @@ def embed_photos(
             are added to.
         embedder: Embeds the photos.
         batch: Batch size of the network, at least 1; None is `PARALLEL_BATCH` or `BATCH`, as it runs.
-        workers: Number of threads; None is one for each processor, and more to read photos in stores.
+        workers: Number of threads or processes; None is one for each processor, and more threads to read photos in
+            stores.
         finder: Finds garments, if the tasks name one.
         known: Keys of contents that are not embedded, see `Content.key`; asked by several threads. The contents of
             photos that are embedded count as known from then on. None embeds all photos.
@@ -98,10 +74,11 @@ def embed_photos(
     line = _Line(embedder, seconds, batch=batch, workers=workers, finder=finder, known=known)
     try:
         for each in work:
-            line.send(each)
+            line.readers.send(each)
             if line.is_full:
                 yield from line.take()
-        while line.on_their_way:
+        line.readers.send_rest()
+        while line.readers.reading:
             yield from line.take()
         line.embed()
         while line.embedding:
@@ -123,86 +100,58 @@ class _Line:
         finder: GarmentFinder | None,
         known: Container[bytes] | None,
     ) -> None:
-        self._embedder, self._seconds, self._finder = embedder, seconds, finder
-        self._known, self._versions = known, Versions()
-        self._met: set[bytes] = set()
-        decoders = workers or processors()
-        self._decoders = ThreadPoolExecutor(decoders, thread_name_prefix="decode")
-        self._fetchers = ThreadPoolExecutor(workers or max(decoders, CONNECTIONS), thread_name_prefix="fetch")
-        # With a thread for each processor, these run the network as well: more threads would take turns.
-        at_once = min(embedder.parallel_calls, decoders)
-        self._networks = self._decoders if at_once > 1 else ThreadPoolExecutor(1, thread_name_prefix="embed")
+        self._embedder, self._seconds = embedder, seconds
+        self.readers = PhotoReaders(embedder, workers=workers, finder=finder, known=known)
+        at_once = min(embedder.parallel_calls, self.readers.workers)
+        # A thread for each processor reads and runs the network: more threads would take turns.
+        shared = at_once > 1 and self.readers.in_threads
+        self._networks = self.readers.threads if shared else ThreadPoolExecutor(at_once, thread_name_prefix="embed")
         self._batch = batch or (PARALLEL_BATCH if at_once > 1 else BATCH)
         self._most_embedding = at_once + 1  # one waits, so that no processor does
-        # Keeps the decoders busy while a batch is waited for.
-        self._ahead = 2 * self._batch + decoders
-        self.on_their_way: deque[tuple[Item, Future[_Read]]] = deque()
-        self.waiting: list[_Read] = []
+        self.waiting: list[ReadPhoto] = []
+        self._new = 0  # of those, photos of new contents
         self.embedding: deque[_Batch | Unreadable] = deque()
 
     @property
     def is_full(self) -> bool:
-        """Whether the queue is full."""
-        return len(self.on_their_way) >= self._ahead
-
-    def send(self, work: PhotoTask) -> None:
-        """Start reading a photo, in the larger pool when it is in a store."""
-        pool = self._fetchers if is_address(work.item.location) else self._decoders
-        self.on_their_way.append((work.item, pool.submit(self._read, work)))
-
-    def _read(self, work: PhotoTask) -> _Read:
-        """Read one photo, and decode and prepare it when its content is new; runs in the threads."""
-        started = perf_counter()
-        item, stored = work.item, work.file_stamp
-        now = size_and_time(item.location)  # before the bytes, so that the next run sees a change made meanwhile
-        if now is None and is_address(item.location):
-            now = self._versions.of(reach_of(item))
-            if stored is not None and now == (stored.size, stored.modified_ns):
-                return _Read(item, stored, perf_counter() - started)
-        data = read_bytes(item, keep=False)
-        file_stamp = FileStamp(len(data), now[1] if now else 0, hashlib.sha256(data).hexdigest())
-        if stored is not None and stored.sha256 == file_stamp.sha256:
-            return _Read(item, file_stamp, perf_counter() - started)
-        content = None
-        if self._known is not None and work.reuse:
-            content = Content(file_stamp.sha256, item.box, work.finder)
-            if content.key in self._met or content.key in self._known:
-                return _Read(item, file_stamp, perf_counter() - started, content)
-        if self._finder is not None and work.finder is not None:
-            item = with_garments(item, data, self._finder)
-        size, name = self._embedder.wanted_size, shown(item.location)
-        prepared = [self._embedder.prepare(open_image(data, at_least=size, box=part, name=name)) for part in item.parts]
-        return _Read(item, file_stamp, perf_counter() - started, content, prepared)
+        """Whether there are photos enough to keep all readers busy while a batch is waited for."""
+        return self.readers.reading >= 2 * self._batch + self.readers.at_once
 
     def take(self) -> Iterator[Outcome]:
-        """Wait for the oldest photo, embed when a batch is full, and yield what is done."""
-        item, future = self.on_their_way.popleft()
+        """Wait for the oldest photos, embed when a batch is full, and yield what is done."""
         with timed(self._seconds, "wait"):
-            error = future.exception()
-        if isinstance(error, PhotoError):
-            self.embedding.append(Unreadable(item, error))  # those before it come first
+            reads = self.readers.take()
+        for each, read in reads:
+            if isinstance(read, PhotoError):
+                self.embedding.append(Unreadable(each.item, read))  # those before it come first
+            else:
+                yield from self._take(read)
             yield from self._finished()
-            return
-        read = future.result()
+
+    def _take(self, read: ReadPhoto) -> Iterator[Outcome]:
+        """Add a photo to those that wait for the network; yields an unchanged one."""
         self._seconds["decode"] += read.seconds
-        content = read.content
-        if content is None and not read.prepared:
-            yield Unchanged(item, read.file_stamp)
+        if read.content is None and not read.prepared:
+            yield Unchanged(read.item, read.file_stamp)
             return
-        if content is not None and content.key in self._met:
-            read = replace(read, prepared=())
-        elif content is not None and read.prepared:
-            self._met.add(content.key)
+        if read.content is not None and read.prepared:
+            key = read.content.key
+            if key in self.readers.met:
+                read = replace(read, prepared=())
+            self.readers.met.add(key)
         self.waiting.append(read)
-        new = sum(1 for each in self.waiting if each.prepared)
-        if new in (0, self._batch) or len(self.waiting) == HELD * self._batch:
+        self._new += bool(read.prepared)
+        if self._new in (0, self._batch) or len(self.waiting) == HELD * self._batch:
             self.embed()
-        yield from self._finished()
 
     def embed(self) -> None:
         """Start the network on the waiting photos, but those of known contents."""
-        waiting, self.waiting = self.waiting, []
-        parts = [prepared for read in waiting for prepared in read.prepared]
+        waiting, self.waiting, self._new = self.waiting, [], 0
+        parts = [
+            with_kind(prepared, kind)
+            for read in waiting
+            for prepared, kind in zip(read.prepared, read.item.kinds, strict=False)  # none of a known content
+        ]
         run = self._networks.submit(embed_in_batches, self._embedder, parts, batch=self._batch) if parts else None
         self.embedding.append(_Batch(waiting, run))
 
@@ -244,9 +193,9 @@ class _Line:
                 yield from (Reused(read.item, read.file_stamp, read.content) for read in reads if read.content)
 
     def close(self) -> None:
-        """Stop the threads; photos that are not started are dropped."""
-        for pool in (self._decoders, self._fetchers, self._networks):
-            pool.shutdown(wait=True, cancel_futures=True)
+        """Stop the threads and processes; photos that are not started are dropped."""
+        self.readers.close()
+        self._networks.shutdown(wait=True, cancel_futures=True)
 
 
 def embed_in_batches(embedder: Embedder, parts: Sequence[Prepared], *, batch: int) -> Embeddings:
@@ -262,34 +211,6 @@ def embed_in_batches(embedder: Embedder, parts: Sequence[Prepared], *, batch: in
         {name: np.concatenate([each.vectors[name] for each in done]) for name in done[0].vectors},
         {name: np.concatenate([each.labels[name] for each in done]) for name in done[0].labels},
     )
-
-
-def with_garments(item: Item, data: bytes, finder: GarmentFinder, *, limits: Limits = DEFAULT_LIMITS) -> Item:
-    """Find the garments of a photo, and return its item with them.
-
-    Args:
-        item: Item.
-        data: Content of the photo's file.
-        finder: Finds garments.
-        limits: Limits checked before decoding.
-
-    Raises:
-        PhotoError: The photo cannot be read.
-    """
-    photo = BytesIO(data)
-    photo.name = shown(item.location)  # for errors
-    return replace(item, garments=tuple(finder.find(photo, limits=limits)), finder=finder.model_id)
-
-
-def size_and_time(location: str) -> tuple[int, int] | None:
-    """Size (bytes) and modification time (ns since 1970) of a local file; None for URLs and missing files."""
-    if is_address(location):
-        return None
-    try:
-        found = os.stat(location)  # noqa: PTH116 - a Path takes longer than the question
-    except (OSError, ValueError):  # ValueError for names that no file can have
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 @contextmanager

@@ -19,15 +19,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lookalike.spaces import Space
+from lookalike.spaces import DTYPE_OF_MODELS, Space
 from lookalike.types import Float32, Int64
 
 Colors: TypeAlias = npt.NDArray[np.uint16]
@@ -122,7 +122,7 @@ class Color:
         edge[BORDER:, BORDER:-BORDER] = False  # a garment often extends beyond the lower edge
         self._edge = np.flatnonzero(edge)
         self._middle = _logistic(self._parameters.place).ravel()
-        self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id)
+        self.space = Space(SPACE_NAME, len(self._parameters.mapping), self._parameters.model_id, DTYPE_OF_MODELS)
 
     def embed(self, photo: Image.Image) -> Float32:
         """Embed an RGB photo: (D,) float32 of unit length."""
@@ -181,7 +181,7 @@ def _logistic(log_odds: Float32) -> Float32:
 @lru_cache(maxsize=1)
 def trained_parameters() -> TrainedParameters:
     """Load the parameters from `color.npz` beside this module."""
-    file = files("lookalike.embedding").joinpath("color.npz").read_bytes()
+    file = Path(__file__).with_name("color.npz").read_bytes()
     model_id = f"{SPACE_NAME}@{hashlib.sha256(file).hexdigest()[:8]}"
     with np.load(BytesIO(file), allow_pickle=False) as arrays:
         place, tint, contrast, mapping = (

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL.Image import Image
 
 from lookalike.embedding.calibration import Calibration, tempered
-from lookalike.embedding.color import Color
 from lookalike.embedding.color_original import DIMENSION, SIDE, color_original
 from lookalike.embedding.network import HOW_TO_EXPORT, Identity, Network
-from lookalike.embedding.protocol import Embeddings, PhotoMap, Prepared
+from lookalike.embedding.preparation import PhotoPreparation
+from lookalike.embedding.protocol import KNOWN_KIND, Embeddings, PhotoMap, Prepared
 from lookalike.errors import ModelError, UsageError
-from lookalike.models.preprocessing import Preprocessing
-from lookalike.spaces import Space
-from lookalike.types import Float32, UInt8
+from lookalike.kinds import EVIDENCE, KINDS, kind_of
+from lookalike.spaces import DTYPE_OF_MODELS, Space
+from lookalike.types import Float32
 
 UNIT_TOLERANCE = 1e-3
+
+LIKELIER = math.exp(2.0)
+"""Likelihood ratio of a known kind in labels. It is less than `lookalike.kinds.EVIDENCE`, which orders best: the finder
+and the network err together, and labels with this ratio are right as often as they say."""
 
 
 class PhotoEmbedder:
@@ -35,15 +38,20 @@ class PhotoEmbedder:
     def __init__(self, *networks: Network) -> None:
         names = deep_names([network.identity for network in networks])
         self._networks = dict(sorted(zip(names, networks, strict=True), key=lambda named: named[0]))
-        self._color = Color()
+        self.preparation = PhotoPreparation(
+            {name: network.identity.preprocessing for name, network in self._networks.items()}
+        )
         self.spaces: tuple[Space, ...] = (
-            *(Space(name, network.dimension, network.identity.model_id) for name, network in self._networks.items()),
-            self._color.space,
+            *(
+                Space(name, network.dimension, network.identity.model_id, DTYPE_OF_MODELS)
+                for name, network in self._networks.items()
+            ),
+            self.preparation.color.space,
         )
         self._attentive = next((name for name, network in self._networks.items() if gives_colors(network)), None)
         if self._attentive is not None:
             model_id = self._networks[self._attentive].identity.model_id
-            self.spaces += (Space("color-original", DIMENSION, model_id),)
+            self.spaces += (Space("color-original", DIMENSION, model_id, DTYPE_OF_MODELS),)
         self._labelling = next((name for name, network in self._networks.items() if network.identity.labels), None)
         self.labels: Mapping[str, Sequence[str]] = (
             {} if self._labelling is None else self._networks[self._labelling].identity.labels
@@ -63,7 +71,7 @@ class PhotoEmbedder:
     @property
     def wanted_size(self) -> int:
         """Smallest side, in pixels, that photos need when decoded."""
-        return max(network.identity.preprocessing.wanted_size for network in self._networks.values())
+        return self.preparation.wanted_size
 
     @property
     def concurrent(self) -> bool:
@@ -77,14 +85,7 @@ class PhotoEmbedder:
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize one photo for each network and for its colours. Thread-safe."""
-        done: dict[Preprocessing, UInt8] = {}
-        prepared: dict[str, npt.NDArray[Any]] = {self._color.space.name: self._color.colors(photo)}
-        for name, network in self._networks.items():
-            steps = network.identity.preprocessing
-            if steps not in done:
-                done[steps] = steps.pixels(photo)
-            prepared[name] = done[steps]
-        return prepared
+        return self.preparation.prepare(photo)
 
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
         """Run the networks on B prepared photos.
@@ -94,19 +95,20 @@ class PhotoEmbedder:
         Raises:
             ModelError: A network's embeddings are not of unit length.
         """
+        batch = self.preparation.finish(batch)
         rows: dict[str, Float32] = {}
         original: Float32 | None = None
         labels: dict[str, Float32] = {}
         for name, network in self._networks.items():
             pixels = network.identity.preprocessing.normalised([prepared[name] for prepared in batch])
-            outputs = network.run(pixels)
+            outputs = network.run(pixels, known_kinds(batch, network.identity))
             rows[name] = as_kept(outputs.embedding, network.identity)
             if name == self._labelling and outputs.labels is not None:
-                labels = probabilities_of(outputs.labels, network.identity)
+                labels = informed(probabilities_of(outputs.labels, network.identity), self.labels, batch)
             if name == self._attentive and outputs.attention is not None:
                 original = color_original(pixels, outputs.attention)
-        color = self._color.space.name
-        rows[color] = self._color.embed_colors([prepared[color] for prepared in batch])
+        color = self.preparation.color.space.name
+        rows[color] = np.stack([prepared[color] for prepared in batch])
         if original is not None:
             rows["color-original"] = original
         return Embeddings(rows, labels)
@@ -129,6 +131,39 @@ class PhotoEmbedder:
             )
         steps = network.identity.preprocessing
         return PhotoMap(network.maps(steps(photo)[None])[0].transpose(1, 2, 0), steps.area(*photo.size))
+
+
+def informed(
+    labels: Mapping[str, Float32], classes: Mapping[str, Sequence[str]], batch: Sequence[Prepared]
+) -> dict[str, Float32]:
+    """Class probabilities, (B, classes) by head, with what is known of B photos, by Bayes' rule.
+
+    Args:
+        labels: Those that the network gives.
+        classes: Class names by head.
+        batch: The photos.
+    """
+    known = [KINDS[prepared[KNOWN_KIND]] if KNOWN_KIND in prepared else None for prepared in batch]
+    if not any(known):
+        return dict(labels)
+    told: dict[str, Float32] = {}
+    for head, part in labels.items():
+        of_classes = [kind_of(name) for name in classes[head]]
+        factors = np.array([[LIKELIER if kind and kind == own else 1.0 for own in of_classes] for kind in known])
+        raised = part * factors.astype(np.float32)
+        told[head] = raised / raised.sum(axis=1, keepdims=True)
+    return told
+
+
+def known_kinds(batch: Sequence[Prepared], identity: Identity) -> Float32 | None:
+    """Log-likelihoods of a network's kinds, (B, K) float32, from what is known of B photos; None if nothing is."""
+    if not identity.kinds or not any(KNOWN_KIND in prepared for prepared in batch):
+        return None
+    kinds = np.zeros((len(batch), len(identity.kinds)), dtype=np.float32)
+    for row, prepared in zip(kinds, batch, strict=True):
+        if KNOWN_KIND in prepared:
+            row[[kind == KINDS[prepared[KNOWN_KIND]] for kind in identity.kinds]] = EVIDENCE
+    return kinds
 
 
 def probabilities_of(columns: Float32, identity: Identity) -> dict[str, Float32]:

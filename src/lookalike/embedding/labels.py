@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 from lookalike.types import Float32
@@ -54,5 +55,5 @@ def labels_of(probabilities: Mapping[str, Float32], classes: Mapping[str, Sequen
 
 def most_probable(probabilities: Mapping[str, float]) -> list[tuple[str, float]]:
     """The most probable classes, highest first, with their probabilities."""
-    ordered = sorted(probabilities.items(), key=lambda each: -each[1])
+    ordered = sorted(probabilities.items(), key=itemgetter(1), reverse=True)
     return [(name, round(probability, 4)) for name, probability in ordered[:MOST_SHOWN]]

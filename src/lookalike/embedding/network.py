@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
 
 from lookalike.embedding.calibration import METADATA, Calibration
 from lookalike.errors import ModelError
@@ -15,7 +17,7 @@ from lookalike.types import Float32, PhotoChoice
 
 Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
-INPUT, EMBEDDING, ATTENTION, LABELS, MAP = "photos", "embedding", "attention", "labels", "map"
+INPUT, KINDS, EMBEDDING, ATTENTION, LABELS, MAP = "photos", "kinds", "embedding", "attention", "labels", "map"
 FORMAT = "1"
 HOW_TO_EXPORT = "make the file with `lookalike export CHECKPOINT --onnx FILE`"
 
@@ -32,6 +34,7 @@ class Identity:
         labels: Class names by head, in the order of the columns of `Outputs.labels`; empty without heads.
         calibration: Calibration of relevance and labels; None if there is none.
         trained_on: What of the photos of each catalogue it was trained on; empty if that is unknown.
+        kinds: Kinds of garments, in the order of the columns of its input `kinds`; empty without that input.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Identity:
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Calibration | None = None
     trained_on: Sequence[PhotoChoice] = ()
+    kinds: Sequence[str] = ()
 
     @property
     def model_id(self) -> str:
@@ -71,7 +75,15 @@ class Identity:
         calibrated = metadata.get(METADATA)
         calibration = Calibration.from_json(calibrated, file=file) if calibrated else None
         trained_on = read_choices(metadata.get(TRAINED_ON, "[]"), file=file)
-        return cls(name, fingerprint, Preprocessing.from_json(preprocessing), unit, labels, calibration, trained_on)
+        kinds = read_kinds(metadata.get("lookalike.kinds", "[]"), file=file)
+        steps = Preprocessing.from_json(preprocessing)
+        return cls(name, fingerprint, steps, unit, labels, calibration, trained_on, kinds)
+
+    def inputs(self, photos: Float32, kinds: Float32 | None) -> dict[str, Float32]:
+        """Inputs of the network by name, see `Network.run`."""
+        if not self.kinds:
+            return {INPUT: photos}
+        return {INPUT: photos, KINDS: np.zeros((len(photos), len(self.kinds)), np.float32) if kinds is None else kinds}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +139,14 @@ class Network(Protocol):
         """Number of threads that call `run` in parallel to use all processors, at least 1."""
         ...
 
-    def run(self, photos: Float32) -> Outputs:
-        """Embed photos, (B, 3, H, W) float32, normalised by `identity.preprocessing`."""
+    def run(self, photos: Float32, kinds: Float32 | None = None) -> Outputs:
+        """Embed photos.
+
+        Args:
+            photos: (B, 3, H, W) float32, normalised by `identity.preprocessing`.
+            kinds: (B, K) float32, log-likelihoods of `identity.kinds` that are known beside the photos, zeros where
+                nothing is known; None knows nothing of any.
+        """
         ...
 
     def maps(self, photos: Float32) -> Float32:
@@ -146,13 +164,34 @@ def read_labels(text: str, *, file: str) -> dict[str, list[str]]:
     Raises:
         ModelError: It is something else.
     """
-    try:
-        labels = json.loads(text)
-    except ValueError:
-        labels = None
+    labels = parsed(text)
     if not isinstance(labels, dict) or not all(map(_are_names, labels.values())):
         raise ModelError(f"{file}: the names of its labels are damaged; {HOW_TO_EXPORT}")
     return labels
+
+
+def read_kinds(text: str, *, file: str) -> list[str]:
+    """Read the kinds of a model's input, such as `["top", "dress"]`.
+
+    Args:
+        text: JSON in the metadata of the file.
+        file: File name for messages.
+
+    Raises:
+        ModelError: It is something else.
+    """
+    kinds = parsed(text)
+    if kinds != [] and not _are_names(kinds):
+        raise ModelError(f"{file}: the names of its kinds are damaged; {HOW_TO_EXPORT}")
+    return list(kinds)
+
+
+def parsed(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Value of a text in JSON; None if it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _are_names(names: object) -> bool:
@@ -183,9 +222,14 @@ def check_signature(
     fits = len(photos) == 4 and all(
         not isinstance(side, int) or side == wanted for side, wanted in zip(photos[1:], (3, height, width), strict=True)
     )
-    if list(inputs) != [INPUT] or not fits:
+    named = [INPUT, *([KINDS] if identity.kinds else [])]
+    fits = fits and (not identity.kinds or inputs.get(KINDS, [])[1:] == [len(identity.kinds)])
+    if list(inputs) != named or not fits:
+        kinds = (
+            f" and its {len(identity.kinds)} kinds as `{KINDS}` (B, {len(identity.kinds)})" if identity.kinds else ""
+        )
         raise ModelError(
-            f"{file}: a model takes one input `{INPUT}` (B, 3, {height}, {width}), "
+            f"{file}: a model takes `{INPUT}` (B, 3, {height}, {width}){kinds}, "
             f"this one takes {dict(inputs)}; {HOW_TO_EXPORT}"
         )
     if len(embedding) != 2 or not isinstance(embedding[1], int):

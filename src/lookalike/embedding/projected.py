@@ -8,7 +8,7 @@ from dataclasses import replace
 from PIL.Image import Image
 
 from lookalike.embedding.calibration import Calibration
-from lookalike.embedding.protocol import Embedder, Embeddings, PhotoMap, Prepared
+from lookalike.embedding.protocol import Embedder, Embeddings, HasPreparation, PhotoMap, Prepared, SeparatePreparation
 from lookalike.projection import Projection
 from lookalike.spaces import Space
 from lookalike.types import Float32
@@ -59,6 +59,11 @@ class ProjectedEmbedder:
     def calibration(self) -> Calibration | None:
         """Calibration of the model; None if its vectors are projected, since their cosines are others."""
         return None if "deep" in self._projections else self._embedder.calibration
+
+    @property
+    def preparation(self) -> SeparatePreparation | None:
+        """What `prepare` does; None if other processes cannot do it."""
+        return self._embedder.preparation if isinstance(self._embedder, HasPreparation) else None
 
     def prepare(self, photo: Image) -> Prepared:
         """Resize one photo for each network and for its colours. Thread-safe."""

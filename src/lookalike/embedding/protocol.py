@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
 import numpy.typing as npt
 
+from lookalike.kinds import KINDS
 from lookalike.spaces import Space
 from lookalike.types import Float32, Garment
 
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
     from lookalike.images import Limits, Source
 
 Prepared: TypeAlias = Mapping[str, npt.NDArray[Any]]
-"""Prepared photo: arrays by name, such as the pixels for the network and the colours."""
+"""Prepared photo: arrays by name, such as the pixels for the network and the colours, and for some `KNOWN_KIND`."""
+
+KNOWN_KIND: Final = "known kind"
+"""Name of the place in `lookalike.kinds.KINDS` of the kind that a prepared photo is known to show."""
+
+
+def with_kind(prepared: Prepared, kind: str | None) -> Prepared:
+    """The same photo, known to show a garment of one of `lookalike.kinds.KINDS`; others and None say nothing."""
+    return {**prepared, KNOWN_KIND: np.array(KINDS.index(kind))} if kind in KINDS else prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,20 @@ class GarmentFinder(Protocol):
         ...
 
 
-class Embedder(Protocol):
+class Preparation(Protocol):
+    """What is done to photos before the network runs."""
+
+    @property
+    def wanted_size(self) -> int:
+        """Smallest side, in pixels, that photos need when decoded."""
+        ...
+
+    def prepare(self, photo: Image) -> Prepared:
+        """Resize one photo for each network and for its colours. Thread-safe."""
+        ...
+
+
+class Embedder(Preparation, Protocol):
     """Embeds photos into one or more spaces."""
 
     @property
@@ -76,11 +99,6 @@ class Embedder(Protocol):
     @property
     def fingerprint(self) -> str:
         """Model id, such as `default@9f3c21ab`."""
-        ...
-
-    @property
-    def wanted_size(self) -> int:
-        """Smallest side, in pixels, that photos need when decoded."""
         ...
 
     @property
@@ -103,10 +121,6 @@ class Embedder(Protocol):
         """Calibration of the cosines of the space `deep`; None if there is none."""
         ...
 
-    def prepare(self, photo: Image) -> Prepared:
-        """Resize one photo for each network and for its colours. Thread-safe."""
-        ...
-
     def embed_prepared(self, batch: Sequence[Prepared]) -> Embeddings:
         """Run the network on a batch of B prepared photos."""
         ...
@@ -121,4 +135,22 @@ class Embedder(Protocol):
         Raises:
             ModelError: The model gives no map.
         """
+        ...
+
+
+class SeparatePreparation(Preparation, Protocol):
+    """Preparation that can be sent to other processes."""
+
+    def finish(self, batch: Sequence[Prepared]) -> Sequence[Prepared]:
+        """Do what else the network is not needed for, for B prepared photos; `embed_prepared` does the same."""
+        ...
+
+
+@runtime_checkable
+class HasPreparation(Protocol):
+    """Embedder whose photos other processes may prepare."""
+
+    @property
+    def preparation(self) -> SeparatePreparation | None:
+        """What `prepare` does; None if other processes cannot do it."""
         ...

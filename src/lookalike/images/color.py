@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from io import BytesIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import ImageCms
 
 _BAND_PIXELS: Final = 2**20
 
@@ -87,6 +90,8 @@ def _eight_bits(image: Image.Image, levels: float) -> tuple[Image.Image, Image.I
 
 @cache
 def _lab_transform() -> ImageCms.ImageCmsTransform:
+    from PIL import ImageCms
+
     return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
 
 
@@ -113,6 +118,8 @@ def _profile_transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform 
     Cached, since the photos of a catalogue share a few profiles, and making a transform takes longer than converting a
     photo. Transforms can be applied in several threads at once.
     """
+    from PIL import ImageCms
+
     try:
         transform = ImageCms.buildTransform(
             ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB"), mode, "RGB"

@@ -11,8 +11,6 @@ from PIL import Image
 
 from lookalike.errors import PhotoError, UsageError, short_reason
 from lookalike.remote.addresses import Reach, is_address, parse, reach_of, shown
-from lookalike.remote.cache import FRESH_S, shared_cache
-from lookalike.remote.object_store import PHOTO_S, fetch, status
 from lookalike.storage.files import open_regular
 from lookalike.types import Item, UInt8
 
@@ -51,7 +49,7 @@ def read_bytes(
     limits: Limits = DEFAULT_LIMITS,
     name: str | None = None,
     keep: bool = True,
-    seconds: float = PHOTO_S,
+    seconds: float | None = None,
 ) -> bytes:
     """Read the file of a photo, up to the limit.
 
@@ -60,7 +58,7 @@ def read_bytes(
         limits: Limits, of which `bytes` is used.
         name: Name of the photo in errors; by default its path or URL.
         keep: Whether to use the local cache for remote photos; False for photos that are read once.
-        seconds: Time limit for remote photos.
+        seconds: Time limit for remote photos; None is `lookalike.remote.object_store.PHOTO_S`.
 
     Raises:
         PhotoError: The file does not exist, cannot be read, is empty or too long.
@@ -122,7 +120,12 @@ def _read_at_most(file: BinaryIO, count: int) -> bytes:
     return b"".join(parts)
 
 
-def _fetch(reach: Reach, limit: int, name: str, *, keep: bool, seconds: float) -> bytes:
+def _fetch(reach: Reach, limit: int, name: str, *, keep: bool, seconds: float | None) -> bytes:
+    # Local photos need no client: its modules take 20 ms to import.
+    from lookalike.remote.cache import FRESH_S, shared_cache
+    from lookalike.remote.object_store import PHOTO_S, fetch, status
+
+    seconds = PHOTO_S if seconds is None else seconds
     kept = shared_cache() if keep else None
     if kept is None:
         return fetch(reach, limit=limit, name=name, seconds=seconds)

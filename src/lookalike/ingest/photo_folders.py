@@ -20,11 +20,12 @@ class PhotoFolders:
 
     def count(self, item: Item) -> None:
         """Count a photo; photos with a URL or without a root are ignored."""
-        if not item.root or is_address(item.location) or "\0" in item.location:
+        location = item.location
+        if not item.root or is_address(location) or "\0" in location:
             return
-        folder = os.path.dirname(item.location)  # noqa: PTH120 - a Path for each of millions of photos would be slow
-        if os.path.islink(item.location):  # noqa: PTH114
-            self._photos[os.path.dirname(os.path.realpath(item.location))] += 1  # noqa: PTH120
+        folder = os.path.dirname(location)  # noqa: PTH120 - a Path for each of millions of photos would be slow
+        if os.path.islink(location):  # noqa: PTH114
+            self._photos[os.path.dirname(os.path.realpath(location))] += 1  # noqa: PTH120
             return
         if folder not in self._real:
             self._real[folder] = os.path.realpath(folder)

@@ -16,7 +16,8 @@ from time import perf_counter
 import numpy as np
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import embed_photos, size_and_time, timed
+from lookalike.embedding.batch_embedding import embed_photos, timed
+from lookalike.embedding.photo_reading import size_and_time
 from lookalike.embedding.photo_tasks import Embedded, EmbedPhotos, Outcome, PhotoTask, Reused, Unchanged, Unreadable
 from lookalike.embedding.protocol import Embedder, GarmentFinder
 from lookalike.errors import CatalogueError, PhotoError
@@ -70,7 +71,7 @@ def index_catalogue(
         source_name: Name of the source in the gallery; None is the catalogue's own. Items that other sources brought
             under the same ids belong to this one afterwards.
         batch: Batch size of the network, at least 1; None goes by how it runs, see `embed_photos`.
-        workers: Number of threads that read, decode and embed; None is one for each processor.
+        workers: Number of threads, or processes, that read and decode; None is one for each processor.
         prune: Remove items of earlier runs of the source that are not in the catalogue. Items stay when their folder,
             photo or row cannot be read in this run.
         prune_limit: Largest share of the items of the source that is removed, from 0 to 1. If more than that, and more

@@ -274,7 +274,7 @@ async def _read(reach: Reach, take: Callable[[bytes], object], *, limit: int, se
                 body.end()
             return answer.content_type if "Content-Type" in answer.headers else ""
     except TimeoutError:
-        raise TimeoutError(f"not read within {seconds:.3g} s") from None
+        raise TimeoutError(f"not read within {seconds:.2g} s") from None
 
 
 async def _validators(reach: Reach, *, seconds: float) -> tuple[int, int] | None:

@@ -9,7 +9,6 @@ import onnxruntime
 from lookalike.embedding.model_loading import processors
 from lookalike.embedding.network import (
     ATTENTION,
-    INPUT,
     MAP,
     Device,
     Identity,
@@ -57,14 +56,14 @@ class OnnxNetwork:
         self.has_map = MAP in outputs
         self._wanted = wanted_outputs(self.identity, outputs)
 
-    def run(self, photos: Float32) -> Outputs:
-        """Embed photos, (B, 3, H, W) float32."""
-        rows = run_session(self._session, self._path, self._wanted, {INPUT: photos})
+    def run(self, photos: Float32, kinds: Float32 | None = None) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32, of which kinds may be known, (B, K) float32."""
+        rows = run_session(self._session, self._path, self._wanted, self.identity.inputs(photos, kinds))
         return Outputs(**dict(zip(self._wanted, rows, strict=True)))
 
     def maps(self, photos: Float32) -> Float32:
         """Last feature map of photos, (B, C, h, w) float32."""
-        (maps,) = run_session(self._session, self._path, [MAP], {INPUT: photos})
+        (maps,) = run_session(self._session, self._path, [MAP], self.identity.inputs(photos, None))
         return maps
 
 

@@ -10,7 +10,6 @@ import openvino
 
 from lookalike.embedding.network import (
     ATTENTION,
-    INPUT,
     MAP,
     Device,
     Identity,
@@ -65,14 +64,14 @@ class OpenVinoNetwork:
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
 
-    def run(self, photos: Float32) -> Outputs:
-        """Embed photos, (B, 3, H, W) float32."""
-        results = self._request.infer({INPUT: photos})
+    def run(self, photos: Float32, kinds: Float32 | None = None) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32, of which kinds may be known, (B, K) float32."""
+        results = self._request.infer(self.identity.inputs(photos, kinds))
         return Outputs(**{name: np.array(results[name], dtype=np.float32) for name in self._wanted})
 
     def maps(self, photos: Float32) -> Float32:
         """Last feature map of photos, (B, C, h, w) float32."""
-        return np.array(self._request.infer({INPUT: photos})[MAP], dtype=np.float32)
+        return np.array(self._request.infer(self.identity.inputs(photos, None))[MAP], dtype=np.float32)
 
 
 def _shape(port: openvino.Output) -> list[object]:

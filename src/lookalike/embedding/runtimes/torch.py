@@ -10,7 +10,9 @@ import torch
 
 from lookalike.embedding.network import Device, Identity, Outputs
 from lookalike.errors import UsageError
+from lookalike.kinds import KINDS
 from lookalike.models.checkpoint import load_checkpoint
+from lookalike.models.kind_evidence import KindEvidence, takes_kinds
 from lookalike.types import Float32
 
 
@@ -36,6 +38,7 @@ class TorchNetwork:
         torch.backends.cudnn.allow_tf32 = False
         checkpoint = load_checkpoint(path)
         self._network = checkpoint.network.to(self.device)
+        self._evidence = KindEvidence(checkpoint.classes).to(self.device)
         settings = checkpoint.network.settings
         self.identity = Identity(
             checkpoint.name,
@@ -43,16 +46,18 @@ class TorchNetwork:
             checkpoint.preprocessing,
             unit=settings.normalise,
             trained_on=checkpoint.trained_on,
+            kinds=KINDS if takes_kinds(settings, checkpoint.classes) else (),
         )
         self.dimension = checkpoint.network.dimension
         self.has_attention = settings.attention
         self.has_map = checkpoint.network.shape.kind == "maps"
 
-    def run(self, photos: Float32) -> Outputs:
-        """Embed photos, (B, 3, H, W) float32."""
+    def run(self, photos: Float32, kinds: Float32 | None = None) -> Outputs:
+        """Embed photos, (B, 3, H, W) float32, of which kinds may be known, (B, K) float32."""
         with threads_of_call(self._threads), torch.inference_mode():
             maps = self._network.maps(torch.from_numpy(photos).to(self.device))
-            embedding = self._network.embed_maps(maps).cpu().numpy()
+            known = None if kinds is None else self._evidence(torch.from_numpy(kinds).to(self.device))
+            embedding = self._network.embed_pooled(self._network.pooled(maps), known).cpu().numpy()
             return Outputs(embedding, maps.mean(dim=1).cpu().numpy() if self.has_attention else None)
 
     def maps(self, photos: Float32) -> Float32:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from lookalike.catalogue.protocol import Catalogue
-from lookalike.embedding.batch_embedding import size_and_time, timed
+from lookalike.embedding.batch_embedding import timed
 from lookalike.embedding.model_choice import ModelFile
+from lookalike.embedding.photo_reading import size_and_time
 from lookalike.embedding.photo_tasks import Outcome, PhotoTask, Unreadable
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import LookalikeError, PhotoError, UsageError

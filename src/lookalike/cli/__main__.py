@@ -1,7 +1,0 @@
-"""`python -m lookalike.cli` is `lookalike`."""
-
-import sys
-
-from lookalike.cli import main
-
-sys.exit(main())
