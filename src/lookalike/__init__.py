@@ -198,6 +198,13 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
     """Import a public name when it is first used, so that `import lookalike` costs nothing."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("lookalike")
+        except PackageNotFoundError:
+            raise AttributeError("lookalike is not installed, and so has no version") from None
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -191,9 +191,10 @@ class Query:
 
     `weights` are those that were used, `labels` the most probable classes of the photo by head of the model, with their
     probabilities, and `no_garment` the probability that it shows none; None without a single photo or such heads.
-    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown. `group` is `product` in
-    an answer of products. `relevant` is the number of matches that `sort`, `boost`, `diversity` and facets apply to.
-    `ranking` names the learned ranking that ordered the matches, with its fingerprint; None without one.
+    With `same_kind`, the matches are of `kind`, or of any if that is None, since it is unknown; `auto` counts as
+    `same_kind` if it restricted the search. `group` is `product` in an answer of products. `relevant` is the number of
+    matches that `sort`, `boost`, `diversity` and facets apply to. `ranking` names the learned ranking that ordered the
+    matches, with its fingerprint; None without one.
     """
 
     photo: str | None

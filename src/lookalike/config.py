@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -167,6 +166,8 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
             or a required key is missing.
         UnknownNameError: The dataclass has no field of a key.
     """
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -315,6 +316,8 @@ def _override(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"a setting is given as key=value, got {override!r}")
+    import tomllib
+
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):

@@ -38,7 +38,7 @@ class Projection:
     def space(self, source: Space) -> Space:
         """Space of the projected vectors: the same name, and a model id of model and projection."""
         digest = hashlib.sha256(self.mean.tobytes() + self.components.tobytes()).hexdigest()[:8]
-        return Space(source.name, self.dimension, f"{source.model_id}/pca{self.dimension}@{digest}")
+        return Space(source.name, self.dimension, f"{source.model_id}/pca{self.dimension}@{digest}", source.dtype)
 
     def to_bytes(self) -> bytes:
         """Serialise the projection, for a gallery."""

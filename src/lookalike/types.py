@@ -124,6 +124,11 @@ class Item:
         return [garment.box for garment in self.garments] or [self.box]
 
     @property
+    def kinds(self) -> Sequence[str | None]:
+        """Kind of each part if it is one of several garments; None for a photo of one, as for a whole photo."""
+        return [garment.kind for garment in self.garments] if len(self.garments) > 1 else [None]
+
+    @property
     def location(self) -> str:
         """Path or URL of the photo: `photo` beneath `root`, or `photo` itself if it is absolute or a URL.
 

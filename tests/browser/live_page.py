@@ -13,9 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 START_SECONDS = 60.0
+PATIENCE_MS = 20_000
+"""How long an action or an expectation waits at most: other tests run on the same processors."""
+
+expect.set_options(timeout=PATIENCE_MS)
 WITHOUT_FINDER = """
 import sys
 from pathlib import Path
@@ -75,7 +79,7 @@ def start_server(
     """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}/"
-    command = [sys.executable, "-c", WITHOUT_FINDER] if finder is None else [sys.executable, "-m", "lookalike.cli"]
+    command = [sys.executable, "-c", WITHOUT_FINDER] if finder is None else [sys.executable, "-m", "lookalike"]
     command += ["serve", "--gallery", str(gallery), "--port", str(port)]
     command += ["--finder", str(finder)] if finder else []
     config = config or photo_by_photo(gallery)
@@ -136,7 +140,7 @@ def watched_pages(browser: Browser, complaints: Complaints) -> Iterator[OpenPage
 
     def open_page(server: Server, path: str = "", *, width: int = 1280, height: int = 860, **options: object) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(8000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(SHIFTS)
         contexts.append(context)
         page = context.new_page()

@@ -72,7 +72,7 @@ def shown(page: Page) -> list[str]:
 
 def become(page: Page, wanted: Callable[[list[str]], bool]) -> list[str]:
     """Wait until the cards are as wanted."""
-    for _ in range(100):
+    for _ in range(400):
         if wanted(shown(page)):
             settled(page)
             return shown(page)

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from live_page import Server, start_server
+from live_page import PATIENCE_MS, Server, start_server
 from PIL import Image
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
@@ -24,6 +24,7 @@ import lookalike
 from lookalike.cli import main
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
+WIDTHS = (360, 768, 1440)
 PLAIN = """<!doctype html><html lang="{lang}"><meta name="viewport" content="width=device-width"><title>Shop</title>
 <link rel="icon" href="data:,">
 <main><h1>Shop</h1><lookalike-search {attributes}></lookalike-search></main>
@@ -124,7 +125,7 @@ class Shops:
     def open(self, attributes: str | None = None, *, lang: str = "en", width: int = 768, **options: object) -> Shop:
         """Open a page with a component of these attributes; None is the example."""
         window = self._browser.new_context(viewport={"width": width, "height": 900}, **options)  # type: ignore[arg-type]
-        window.set_default_timeout(8000)
+        window.set_default_timeout(PATIENCE_MS)
         page, said = window.new_page(), list[str]()
 
         def hear(message: ConsoleMessage) -> None:
@@ -162,7 +163,7 @@ def violations(page: Page) -> list[str]:
     return [each["id"] for each in Axe().run(page).response["violations"]]
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_words_find_products_with_price_and_link(shops: Shops, shop_url: str, width: int) -> None:
     shop = shops.open('k="4" currency="EUR"', width=width)
     shop.ask("brown floral dress")
@@ -199,12 +200,13 @@ def test_products_come_once_with_their_variants(shops: Shops) -> None:
     assert all("2 variants" in text for text in shop.cards().all_inner_texts())
 
 
-def test_a_photo_shows_its_garments_and_one_is_chosen(shops: Shops, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_photo_shows_its_garments_and_one_is_chosen(shops: Shops, tmp_path: Path, width: int) -> None:
     outfit = Image.new("RGB", (384, 384), "white")
     outfit.paste((220, 10, 10), (0, 0, 150, 150))
     outfit.paste((10, 200, 10), (234, 234, 384, 384))
     outfit.save(tmp_path / "outfit.png")
-    shop = shops.open('k="3"')
+    shop = shops.open('k="3"', width=width)
     shop.choose(tmp_path / "outfit.png")
     names = shop.component.get_by_role("group", name="Garments in the photo").get_by_role("button")
     expect(names).to_have_count(3)
@@ -306,14 +308,16 @@ def test_what_goes_wrong_is_said_in_the_language_of_the_page(shops: Shops, tmp_p
     shop.said.clear()  # what the browser says of the answers that were provoked
 
 
-def test_the_example_has_the_shops_own_cards(shops: Shops) -> None:
-    shop = shops.open(width=1440)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_example_has_the_shops_own_cards(shops: Shops, width: int) -> None:
+    shop = shops.open(width=width)
     shop.ask("red shirt")
     products = shop.page.locator("lookalike-search > [slot] .product")
     expect(products).to_have_count(12)
     expect(products.first.locator("h2")).to_contain_text("Title of")
     products.first.get_by_role("button", name="Add to basket").click()
     expect(shop.page.locator("#basket")).to_contain_text("is in the basket.")
+    assert shop.page.evaluate("document.documentElement.scrollWidth") == width
     assert violations(shop.page) == []
 
 

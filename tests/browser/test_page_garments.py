@@ -260,10 +260,14 @@ def test_outfits_name_the_garment_that_was_found(
     try:
         page = open_page(server)
         choose(page, outfit)
-        assert shown(page) == answer(server, photo=outfit, garment="auto", k=24)
-        assert len(shown(page)) == 3
+        chip = page.get_by_role("button", name="Only skirts")
+        expect(chip).to_have_attribute("aria-pressed", "true")
+        assert shown(page) == answer(server, photo=outfit, garment="auto", same_kind="auto", k=24)
+        chip.click()
+        everything = answer(server, photo=outfit, garment="auto", k=24)
+        assert len(become(page, lambda ids: ids == everything)) == 3
         expect(page.locator(".facts").first).to_have_text(re.compile("^Skirt"))
-        page.get_by_role("button", name="Only skirts").click()
+        chip.click()
         skirts = answer(server, photo=outfit, garment="auto", same_kind=True, k=24)
         assert len(become(page, lambda ids: ids == skirts)) == 2
         outline(page, "Top, 2 of 3").press("Enter")

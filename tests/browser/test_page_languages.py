@@ -28,7 +28,7 @@ STARTS = {
 
 
 @pytest.mark.parametrize("language", STARTS)
-@pytest.mark.parametrize("width", [320, 375, 1440])
+@pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_the_page_speaks_the_language_of_the_browser(
     server: Server, open_page: OpenPage, query_photo: Path, language: str, width: int
 ) -> None:

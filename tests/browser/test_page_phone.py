@@ -103,7 +103,7 @@ def test_a_small_box_is_moved_and_made_larger(
     assert page.evaluate("scrollY") == 0
 
 
-@pytest.mark.parametrize("width", [360, 768, 1440])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_every_value_of_a_filter_is_found(long_server: Server, open_page: OpenPage, width: int) -> None:
     page = open_page(long_server, "?item=i0", width=width, reduced_motion="reduce")
     settled(page)
@@ -196,7 +196,7 @@ def test_the_server_s_patience_with_a_slow_upload_is_not_its_fault(
     expect(page.get_by_role("heading", name="The connection broke off while the photo was sent")).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("width", WIDTHS)
 def test_texts_grow_with_the_font_size_of_the_browser(server: Server, open_page: OpenPage, width: int) -> None:
     page = open_page(server, "?item=d013-1", width=width)
     settled(page)

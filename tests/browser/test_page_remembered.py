@@ -26,12 +26,15 @@ def dragged(page: Page, selector: str, steps: Callable[[float], tuple[float, flo
     assert place is not None
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/v1/search") else None)
-    for step in range(9):
-        across, down = steps(step / 8)
+    for step in range(400):
+        done = 1 - abs(step % 16 - 8) / 8  # there and back, until searches follow
+        across, down = steps(done)
         page.mouse.move(place["x"] + across * place["width"], place["y"] + down * place["height"])
         if step == 0:
             page.mouse.down()
         page.wait_for_timeout(60)
+        if done == 1 and len(asked) >= 2:
+            break
     page.mouse.up()
     page.wait_for_load_state("networkidle")
     settled(page)

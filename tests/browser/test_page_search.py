@@ -61,9 +61,12 @@ def test_results_follow_the_box(server: Server, open_page: OpenPage, query_photo
     page.on("request", lambda request: asked.append(request.url) if request.url.endswith("/v1/search") else None)
     page.mouse.move(x + 3, y + 3)
     page.mouse.down()
-    for step in range(1, 9):
-        page.mouse.move(x + step * width / 20, y + step * height / 16)
+    for step in range(1, 400):
+        done = 1 - abs(step % 16 - 8) / 8  # there and back, until the results follow
+        page.mouse.move(x + 3 + done * width * 0.4, y + 3 + done * height / 2)
         page.wait_for_timeout(40)
+        if done == 1 and len(asked) >= 2:
+            break
     assert len(asked) >= 2, "the results do not follow while the box moves"
     page.mouse.up()
     become(page, lambda ids: ids != whole)
@@ -221,6 +224,7 @@ def test_the_link_of_an_item_is_copied(server: Server, open_page: OpenPage) -> N
     dialog.get_by_role("button", name="Copy id").click()
     page.wait_for_function("() => navigator.clipboard.readText().then((text) => text === 'd001-1')")
     dialog.get_by_role("button", name="Close").click()
+    page.wait_for_url(re.compile(r"^(?!.*open=)"))  # closing goes back in the history
     assert query_of(page) == {"item": ["d013-2"]}
 
 

@@ -95,8 +95,9 @@ def test_the_page_is_the_shop_s(shop_server: Server, open_page: OpenPage, width:
     assert violations(page) == []
 
 
-def test_a_card_leads_to_the_product(shop_server: Server, open_page: OpenPage) -> None:
-    page = open_page(shop_server, f"?item={JACKET}&k=48")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_card_leads_to_the_product(shop_server: Server, open_page: OpenPage, width: int) -> None:
+    page = open_page(shop_server, f"?item={JACKET}&k=48", width=width)
     settled(page)
     page.context.route("https://tilleul.example/**", lambda route: route.fulfill(body="<title>Bought</title>"))
     first = page.locator("#grid .card").first
@@ -115,8 +116,9 @@ def test_a_card_leads_to_the_product(shop_server: Server, open_page: OpenPage) -
     assert page.evaluate("window.hurt ?? null") is None
 
 
-def test_prices_sales_and_stock_are_told(shop_server: Server, open_page: OpenPage) -> None:
-    page = open_page(shop_server, f"?item={JACKET}&k=48")
+@pytest.mark.parametrize("width", WIDTHS)
+def test_prices_sales_and_stock_are_told(shop_server: Server, open_page: OpenPage, width: int) -> None:
+    page = open_page(shop_server, f"?item={JACKET}&k=48", width=width)
     settled(page)
     sale = card(page, "d013-2")
     expect(sale.locator(".price")).to_have_text("€100instead of €125")
@@ -138,7 +140,12 @@ def test_prices_sales_and_stock_are_told(shop_server: Server, open_page: OpenPag
     expect(dialog.get_by_role("button", name="Copy id")).to_have_count(0)
 
 
-def test_filters_are_those_of_the_settings(shop_server: Server, open_page: OpenPage, query_photo: Path) -> None:
-    page = open_page(shop_server)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_filters_are_those_of_the_settings(
+    shop_server: Server, open_page: OpenPage, query_photo: Path, width: int
+) -> None:
+    page = open_page(shop_server, width=width)
     choose(page, query_photo)
+    if width < 900:
+        page.get_by_role("button", name="Adjust").click()
     expect(page.locator("#filters summary")).to_have_text(["Colour", "Type"])

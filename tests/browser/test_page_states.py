@@ -77,7 +77,7 @@ def test_a_hostile_catalogue_stays_text(hostile_server: Server, open_page: OpenP
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1440])
+@pytest.mark.parametrize("width", [360, 768, 1440])
 def test_axe_finds_nothing(
     server: Server, open_page: OpenPage, query_photo: Path, scheme: str, width: int, complaints: Complaints
 ) -> None:

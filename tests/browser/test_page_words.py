@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Page, expect
 
 import lookalike
 
-RED, GREEN = (220, 10, 10), (10, 200, 10)
+RED, GREEN, BLUE = (220, 10, 10), (10, 200, 10), (10, 10, 220)
 
 
 @pytest.fixture(scope="module")
@@ -146,22 +146,42 @@ def test_words_that_cannot_be_searched_are_told(
     expect(page.locator("#words-read")).to_be_empty()
 
 
-def test_one_kind_alone_is_searched_until_that_is_taken_off(
+def test_the_probable_kind_alone_is_searched_until_that_is_taken_off(
     kinds_server: Server, open_page: OpenPage, tmp_path: Path
 ) -> None:
-    Image.new("RGB", (60, 80), RED).save(tmp_path / "red.png")
+    Image.new("RGB", (60, 80), BLUE).save(tmp_path / "blue.png")
     page = open_page(kinds_server)
-    choose(page, tmp_path / "red.png")
-    everything = shown(page)
-    page.get_by_role("button", name="Only dresses").click()
-    dresses = answer(kinds_server, photo=tmp_path / "red.png", same_kind=True, k=24)
-    assert len(become(page, lambda ids: ids == dresses)) == 4
+    choose(page, tmp_path / "blue.png")
+    chip = page.get_by_role("button", name="Only trousers")
+    expect(chip).to_have_attribute("aria-pressed", "true")
+    probable = answer(kinds_server, photo=tmp_path / "blue.png", same_kind="auto", k=24)
+    everything = answer(kinds_server, photo=tmp_path / "blue.png", k=24)
+    assert shown(page) == probable != everything
+    chip.click()
+    become(page, lambda ids: ids == everything)
+    assert query_of(page)["same_kind"] == ["0"]
+    expect(chip).to_have_attribute("aria-pressed", "false")
+    chip.click()
+    trousers = answer(kinds_server, photo=tmp_path / "blue.png", same_kind=True, k=24)
+    assert len(become(page, lambda ids: ids == trousers)) == 4
     assert query_of(page)["same_kind"] == ["1"]
     ask(page, "brown")
-    become(page, lambda ids: set(ids) == set(dresses))
-    page.get_by_role("button", name="Only dresses").click()
+    become(page, lambda ids: set(ids) == set(trousers))
+    chip.click()
     field(page).fill("")
     become(page, lambda ids: ids == everything)
+    page.goto(kinds_server.url)
+    choose(page, tmp_path / "blue.png")
+    before = shown(page)
+    page.goto(f"{page.url}&is.type=Dress")  # no trousers are: all kinds are searched
+    become(
+        page, lambda ids: ids == answer(kinds_server, photo=tmp_path / "blue.png", where="type = 'Dress'", k=24) != []
+    )
+    expect(chip).to_have_attribute("aria-pressed", "false")
+    assert "same_kind" not in query_of(page)
+    page.locator("#filters input[type=checkbox]:checked").first.click()
+    become(page, lambda ids: ids == before)
+    expect(chip).to_have_attribute("aria-pressed", "true")
     page.goto(f"{kinds_server.url}?item=d001-1&same_kind=1")  # it has no kind: all are searched
     become(page, lambda ids: ids == answer(kinds_server, item="d001-1", k=24))
 

@@ -47,7 +47,7 @@ class Server:
         options = ["--gallery", self.gallery, "--model", model, "--port", "0"]
         options += ["--token-file", folder / "token", "--config", folder / "serve.toml"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "lookalike.cli", "serve", *map(str, options)], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-m", "lookalike", "serve", *map(str, options)], stderr=subprocess.PIPE, text=True
         )
         self.log: list[str] = []
         assert self.process.stderr is not None

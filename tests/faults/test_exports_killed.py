@@ -47,7 +47,7 @@ COMMANDS: dict[str, list[str]] = {
 
 
 def run(kind: str, source: Path, target: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "lookalike.cli", *COMMANDS[kind], "--gallery", str(source), "--to", str(target)]
+    command = [sys.executable, "-m", "lookalike", *COMMANDS[kind], "--gallery", str(source), "--to", str(target)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 

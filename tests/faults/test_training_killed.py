@@ -80,7 +80,7 @@ def place(config: Path, name: str) -> Path:
 
 def lookalike(*arguments: str, folder: Path) -> dict[str, Any]:
     """What starts the program; with one thread, so that sums are always taken in the same order."""
-    program = [sys.executable, "-m", "lookalike.cli", *arguments]
+    program = [sys.executable, "-m", "lookalike", *arguments]
     return {
         "args": program,
         "cwd": folder.parents[1],

@@ -79,15 +79,30 @@ def as_drawn_benchmark(folder: Path) -> None:
 
 
 def as_training(folder: Path) -> None:
-    """The configurations of docs/training.md, that of the text encoder with a thirtieth of its steps."""
+    """The configurations of docs/training.md, and forty photos without labels.
+
+    The sweep has four runs, the text encoder a thirtieth of its steps.
+    """
     write_training(folder / "shop.toml", name="shop")
+    [sweep] = [shown for shown in settings_shown() if "\n[grid]" in shown]
+    short = sweep.replace("[0.05, 0.1, 0.2]", "[0.05, 0.1]").replace("[0, 1, 2]", "[0, 1]")
+    (folder / "sweep.toml").write_text(short, encoding="utf-8")
+    (folder / "photos").mkdir()
+    for photo in sorted((folder / "demo" / "catalogue" / "photos").iterdir())[:40]:
+        shutil.copy(photo, folder / "photos")
     [words] = [shown for shown in settings_shown() if "steps = 600\n" in shown]
     (folder / "words.toml").write_text(words.replace("steps = 600\n", "steps = 20\n"), encoding="utf-8")
 
 
-def settings_shown() -> list[str]:
-    """The configurations that docs/training.md shows."""
-    text = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+def as_research(folder: Path) -> None:
+    """The configurations of docs/research.md."""
+    for name, shown in zip(("ours.toml", "seeds.toml"), settings_shown("research.md"), strict=True):
+        (folder / name).write_text(shown, encoding="utf-8")
+
+
+def settings_shown(page: str = "training.md") -> list[str]:
+    """The configurations that a page of docs/ shows."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(r"^```toml\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
@@ -155,6 +170,7 @@ PREPARED: dict[str, Callable[[Path], None]] = {
     "docs/garments.md": as_street,
     "docs/operations.md": as_years,
     "docs/python.md": as_own_catalogue,
+    "docs/research.md": as_research,
     "docs/shop.md": as_example_shop,
     "docs/training.md": as_training,
     "docs/usage.md": as_shop_with_visitors,

@@ -22,7 +22,7 @@ class RunningServer:
 
     def __init__(self, options: Sequence[str], **variables: str) -> None:
         self.log: list[str] = []
-        command = [sys.executable, "-m", "lookalike.cli", "serve", "--port", "0", *options]
+        command = [sys.executable, "-m", "lookalike", "serve", "--port", "0", *options]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **variables})
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

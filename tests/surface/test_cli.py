@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def ids(answer: Any) -> list[str]:
 
 
 def new_process(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lookalike.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "lookalike", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
@@ -263,6 +264,14 @@ def test_a_gallery_survives_its_export(shop: Shop, tmp_path: Path, capsys: Captu
     assert [match["score"] for match in after["matches"]] == pytest.approx(
         [match["score"] for match in before["matches"]], abs=1e-5
     )
+
+
+def test_version_is_the_installed_one(capsys: Capture) -> None:
+    expected = version("lookalike")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"lookalike {expected}\n"
+    assert new_process("--version").stdout == f"lookalike {expected}\n"
+    assert lookalike.__version__ == expected
 
 
 def test_doctor_tells_what_runs(shop: Shop, capsys: Capture) -> None:
@@ -525,7 +534,7 @@ def test_a_search_imports_nothing_that_it_does_not_need(shop: Shop) -> None:
 
 
 def test_whoever_closes_the_pipe_gets_no_traceback(shop: Shop) -> None:
-    program = f"{sys.executable} -m lookalike.cli gallery list -g {shop.gallery} --json"
+    program = f"{sys.executable} -m lookalike gallery list -g {shop.gallery} --json"
     done = subprocess.run(
         ["bash", "-c", f"{program} | true; echo ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=True
     )
@@ -540,7 +549,7 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_was_done(shop: Shop, tmp_path: Path
     photo = shop.photo("red-0")
     table, gallery = tmp_path / "long.csv", tmp_path / "long.gallery"
     table.write_text("id,image\n" + "".join(f"{number},{photo}\n" for number in range(15_000)))
-    command = [sys.executable, "-m", "lookalike.cli", "index", table, "-g", gallery, "--model", shop.model]
+    command = [sys.executable, "-m", "lookalike", "index", table, "-g", gallery, "--model", shop.model]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and not committed(gallery):
@@ -575,3 +584,12 @@ def test_a_background_thread_that_fails_is_one_line(capsys: pytest.CaptureFixtur
     finally:
         threading.excepthook = before
     assert capsys.readouterr().err == "warning: a background thread failed: Read-only file system\n"
+
+
+def test_a_command_with_pytorch_says_no_more_than_its_error() -> None:
+    """Extensions that PyTorch brings along report what is left as the interpreter ends."""
+    pytest.importorskip("torch")
+    words = ["train", "sop-proxy-anchor", "--set", "stag.0.epochs=1"]
+    done = subprocess.run([sys.executable, "-m", "lookalike", *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"error: unknown setting of .* 'stag'; did you mean 'stage'\?\n", done.stderr)

@@ -25,7 +25,7 @@ photos = 2
 workers = 0
 select = { "map@r" = 2, "0/accuracy@1[type]" = 1 }
 [network]
-backbone = "mobilenetv3_small_050"
+backbone = "test_convnext"
 embedding = 16
 [input]
 height = 64

@@ -33,7 +33,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(sample: Path, *options: str) -> Iterator[str]:
     """The address of a server over the sample."""
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", "demo/drawn.gallery", "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", "demo/drawn.gallery", "--port", "0"]
     with subprocess.Popen([*command, *options], cwd=sample, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         found = next(filter(None, (re.search(r" at (http://\S+)/", line) for line in server.stderr)))

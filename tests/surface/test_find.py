@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +15,11 @@ from PIL import Image
 
 import lookalike
 from lookalike.cli import main
-from lookalike.errors import ModelError, NoFinderError, UsageError
+from lookalike.errors import ModelError, NoFinderError, PhotoError, UsageError
 from lookalike.evaluation.garment_evaluation import evaluate_garments
 from lookalike.finding import finder as finder_module
-from lookalike.images import open_image
+from lookalike.finding.finder import REMEMBERED, Finder
+from lookalike.images import Limits, open_image
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6  # Orientation: a quarter turn clockwise
@@ -71,7 +74,7 @@ def test_a_photo_may_be_large_turned_piped_or_open(street_photo: Path, tiny_find
     np.testing.assert_allclose([each.box.to_list() for each in whole], [each.box.to_list() for each in found], atol=5)
     with large.open("rb") as file:
         assert finder.find(file) == found
-    command = [sys.executable, "-m", "lookalike.cli", "find", "-", "--finder", str(tiny_finder), "--json"]
+    command = [sys.executable, "-m", "lookalike", "find", "-", "--finder", str(tiny_finder), "--json"]
     with large.open("rb") as file:
         done = subprocess.run(command, stdin=file, capture_output=True, check=True)
     assert json.loads(done.stdout)["photos"] == [{"photo": "-", "garments": [each.to_json() for each in found]}]
@@ -114,3 +117,48 @@ def test_files_that_are_no_finder_are_refused(
             lookalike.find_garments(street_photo, finder=file)
     with pytest.raises(UsageError, match=r"from 0\.05 to 1, got 2"):
         lookalike.find_garments(street_photo, finder=tiny_finder, least=2)
+
+
+def test_the_garments_of_a_photo_in_memory_are_remembered(
+    street_photo: Path, tiny_finder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder = Finder(tiny_finder)
+    runs: list[object] = []
+    decoded = finder.decoded
+
+    def counted(*args: Any, **options: Any) -> Any:
+        runs.append(args)
+        return decoded(*args, **options)
+
+    monkeypatch.setattr(finder, "decoded", counted)
+    content = street_photo.read_bytes()
+    found = finder.find(content)
+    assert found == finder.find(io.BytesIO(content)) == finder.find(street_photo)
+    assert len(runs) == 2  # files may change
+    found.clear()
+    assert finder.find(content) and len(runs) == 2
+    surer = [garment for garment in finder.find(content) if garment.score >= 0.5]
+    assert finder.find(content, least=0.5) == surer != finder.find(content) and len(runs) == 2
+    with pytest.raises(PhotoError):
+        finder.find(content, limits=Limits(pixels=10))
+    for number in range(REMEMBERED):
+        picture = io.BytesIO()
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(picture, "PNG")
+        finder.find(picture.getvalue())
+    runs.clear()
+    finder.find(content)
+    assert len(runs) == 1  # the oldest was forgotten
+
+
+def test_files_in_memory_are_read_from_where_they_are(street_photo: Path, tiny_finder: Path) -> None:
+    finder, content, other = Finder(tiny_finder), street_photo.read_bytes(), io.BytesIO()
+    Image.new("RGB", (8, 8), "white").save(other, "PNG")
+    expected = finder.find(content)
+    both = io.BytesIO(content + other.getvalue())
+    both.seek(len(content))
+    assert finder.find(both) == []
+    for _ in range(2):
+        opened = io.BytesIO(content)
+        assert (finder.find(opened), opened.tell()) == (expected, len(content))
+    with pytest.raises(PhotoError), io.BytesIO(b"not a photo") as damaged:
+        finder.find(damaged)

@@ -88,7 +88,7 @@ def test_a_folder_that_may_not_be_listed_is_named_and_loses_nothing(
     before = ids(gallery)
     (photos / depth).chmod(0)
     try:
-        command = ["-m", "lookalike.cli", "index", str(photos), "-g", str(gallery), "--prune"]
+        command = ["-m", "lookalike", "index", str(photos), "-g", str(gallery), "--prune"]
         with start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as index:
             out, err = index.communicate()
     finally:
@@ -144,7 +144,7 @@ def test_a_pipe_in_a_table_or_a_listing_is_skipped(shop: Shop, tmp_path: Path, c
         "pipe.png": "cannot be read: it is a pipe, and only files are read",
         "null.png": "cannot be read: it is a device, and only files are read",
     }
-    command = ["-m", "lookalike.cli", "index", "-", "-g", str(tmp_path / "l.gallery"), "--model", str(shop.model)]
+    command = ["-m", "lookalike", "index", "-", "-g", str(tmp_path / "l.gallery"), "--model", str(shop.model)]
     with start(*command, cwd=tmp_path, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as index:
         _, err = index.communicate("pipe.png\ngood.png\n", timeout=60)
     assert index.returncode == 3
@@ -219,7 +219,7 @@ def test_verify_counts_photos_out_of_reach_and_goes_on(
     indexed(capsys, photos, "-g", gallery, "--model", shop.model)
     (photos / "far").chmod(0)
     try:
-        command = ["-m", "lookalike.cli", "gallery", "verify", "--photos", "-g", str(gallery)]
+        command = ["-m", "lookalike", "gallery", "verify", "--photos", "-g", str(gallery)]
         with start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as verify:
             out, err = verify.communicate()
     finally:

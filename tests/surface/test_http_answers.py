@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 from typing import Any
@@ -125,6 +126,24 @@ def test_a_mean_lies_between_and_a_counter_example_pushes_away(client: TestClien
     assert score("blue-1", id="red-0", unlike_id="blue-0") < alone
 
 
+def test_options_that_are_read_once_are_those_of_each_search(client: TestClient) -> None:
+    """The second search of the same options, and another one between them, of equal letters under another name."""
+
+    def asked(**options: str) -> Any:
+        return client.post("/v1/search", files={"photo": png()}, data=options)
+
+    first, other, refused_once = asked(k="2"), asked(offset="2"), asked(k="0")
+    assert [len(ids(first)), len(ids(asked(k="2")))] == [2, 2]
+    assert first.json()["query"].keys() == asked(k="2").json()["query"].keys()
+    assert other.json()["query"]["offset"] == 2
+    assert len(ids(asked(k="2", index="exact"))) == 2
+    refused(refused_once, "invalid")
+    refused(asked(k="0"), "invalid")
+    for weights in ('{"deep": 1}', '{"color": 1}'):
+        given = asked(weights=weights).json()["query"]["weights"]
+        assert {name for name, weight in given.items() if weight} == {*json.loads(weights)}
+
+
 def test_pages_fit_together(client: TestClient) -> None:
     whole = client.post("/v1/search", json={"id": "red-0", "k": 11}).json()["matches"]
     pages = [
@@ -143,6 +162,24 @@ def test_a_box_is_the_same_as_the_cut_out_photo(shop: Shop, client: TestClient) 
     part = client.post("/v1/search", files={"photo": ("q.png", cut.getvalue())}).json()
     assert boxed["matches"] == part["matches"]
     assert boxed["query"]["box"] == [8, 10, 40, 50]
+
+
+def test_an_answered_search_is_freed_without_a_garbage_collection(client: TestClient) -> None:
+    """Collections stop all requests for milliseconds; so nothing of a request may be in a cycle of references."""
+    photo = {"photo": ("q.png", png())}
+    assert client.post("/v1/search", files=photo).status_code == 200  # loads what stays
+    gc.collect()
+    gc.disable()
+    try:
+        assert client.post("/v1/search", files=photo).status_code == 200
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        kept = {type(each) for each in gc.garbage if type(each).__module__.startswith("lookalike")}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert not kept
 
 
 # Items, facets, what is served.

@@ -74,6 +74,9 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case) -> b
     body, filtered = case.body, (case.query or {}).get("where")
     if filtered is not None and filtered not in FILTERS and case.meta and case.meta.generation.mode.is_positive:
         return False  # text in place of a filter
+    broken = (getattr(case.meta.phase.data, "description", None) if case.meta else None) or ""
+    if isinstance(body, dict) and isinstance(body.get("photo"), bytes) and "`maxItems`" in broken:
+        return False  # the array that was to be too long has become one photo
     if isinstance(body, dict) and isinstance(body.get("photo_url"), str) and not body["photo_url"].startswith("http"):
         return False  # text in place of an address
     if isinstance(body, dict) and case.operation.method.upper() == "PUT" and isinstance(body.get("box"), list):

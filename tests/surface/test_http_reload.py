@@ -239,6 +239,12 @@ def test_only_who_may_write_everywhere_reloads(client: TestClient, files: Files)
     assert client.post("/v1/shop/admin/reload").status_code == 404
 
 
+def wait_for_answers(counts: list[int], faults: list[str], *, more: int) -> None:
+    goal, until = sum(counts) + more, time.monotonic() + 60
+    while sum(counts) < goal and not faults and time.monotonic() < until:
+        time.sleep(0.005)
+
+
 def test_no_request_fails_while_a_name_is_switched(client: TestClient, files: Files, shop: Shop) -> None:
     stop, faults, counts = threading.Event(), [], [0, 0]
     photo = shop.photo("blue-1").read_bytes()
@@ -264,7 +270,7 @@ def test_no_request_fails_while_a_name_is_switched(client: TestClient, files: Fi
     for number in range(12):
         files.write(shop=files.rest if number % 2 == 0 else files.red)
         assert reload(client)["opened"] == ["shop"]
-        time.sleep(0.05)
+        wait_for_answers(counts, faults, more=len(threads) + 1)  # each may await one of the gallery before
     stop.set()
     for thread in threads:
         thread.join()
@@ -344,7 +350,7 @@ def test_a_signal_during_the_start_is_kept(files: Files, shop: Shop) -> None:
 def test_a_server_in_a_terminal_stops_when_that_is_closed(files: Files, shop: Shop) -> None:
     child, terminal = pty.fork()
     if child == 0:
-        os.execv(sys.executable, [sys.executable, "-m", "lookalike.cli", *command_of(files, shop)])
+        os.execv(sys.executable, [sys.executable, "-m", "lookalike", *command_of(files, shop)])
     said = b""
     while b"serves" not in said:
         said += os.read(terminal, 4096)

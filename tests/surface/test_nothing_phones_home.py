@@ -84,7 +84,7 @@ class Watched:
         assert done.returncode == 0, done.stderr
 
     def lookalike(self, *arguments: str | Path) -> None:
-        self.run("-m", "lookalike.cli", *arguments)
+        self.run("-m", "lookalike", *arguments)
 
     def met(self) -> list[str]:
         """Whom the programs looked up or connected to."""
@@ -138,7 +138,7 @@ def wait_for_address(said: Path, server: subprocess.Popen[bytes]) -> str:
 
 
 def test_a_server_reports_to_no_one(watched: Watched, shop: Shop) -> None:
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(shop.gallery), "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", str(shop.gallery), "--port", "0"]
     said = watched.folder / "said.txt"
     with said.open("w") as file, subprocess.Popen(command, env=watched.environment, stderr=file) as server:
         try:

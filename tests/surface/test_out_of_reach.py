@@ -65,7 +65,7 @@ def test_photos_keep_their_splits_while_one_may_not_be_entered(
     before = attributes(gallery)
     (splits / "train").chmod(mode)
     try:
-        command = ["-m", "lookalike.cli", "index", str(splits), "-g", str(gallery), "--prune"]
+        command = ["-m", "lookalike", "index", str(splits), "-g", str(gallery), "--prune"]
         with start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as index:
             out, err = index.communicate()
     finally:

@@ -14,7 +14,7 @@ from typer.main import get_command
 
 import lookalike
 from lookalike.cli import main
-from lookalike.cli.commands import app
+from lookalike.cli.commands import make_app
 
 
 def in_terminal(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
@@ -164,7 +164,7 @@ IN_TERMINALS_ONLY = {
 @pytest.mark.parametrize("command", DOORS)
 def test_each_option_is_an_argument_with_the_same_default(command: str) -> None:
     ours = {name: one for door in DOORS[command] for name, one in inspect.signature(door).parameters.items()}
-    for parameter in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+    for parameter in get_command(make_app()).commands[command].params:  # type: ignore[attr-defined]
         name = parameter.name if parameter.name in ours else PLURALS.get(parameter.name, parameter.name)
         if name not in ours:
             assert parameter.name in IN_TERMINALS_ONLY, parameter.name

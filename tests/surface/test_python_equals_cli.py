@@ -12,7 +12,7 @@ from typer.main import get_command
 
 import lookalike
 from lookalike.cli import main
-from lookalike.cli.commands import app
+from lookalike.cli.commands import make_app
 from lookalike.retrieval.retriever import Retriever
 
 QUESTIONS: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -72,7 +72,7 @@ def test_the_defaults_are_the_same(command: str, method: Any) -> None:
     ours = {name: parameter.default for name, parameter in inspect.signature(method).parameters.items()}
     named_otherwise = {"weight": "weights", "metric": "metrics", "column": "columns"}
     shared = 0
-    for parameter in get_command(app).commands[command].params:  # type: ignore[attr-defined]
+    for parameter in get_command(make_app()).commands[command].params:  # type: ignore[attr-defined]
         name = named_otherwise.get(parameter.name, parameter.name)
         if name in ours and ours[name] is not inspect.Parameter.empty:
             assert (parameter.default or None) == (ours[name] or None), name

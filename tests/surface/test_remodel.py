@@ -354,7 +354,7 @@ def test_two_runs_at_a_time_are_refused(shop: Shop, gallery: Path) -> None:
 
 def test_a_running_server_loads_the_new_model_by_itself(shop: Shop, gallery: Path) -> None:
     """Before, with and after the switch it answers by one model; there is no answer of a mixture of two."""
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "-g", str(gallery), "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "-g", str(gallery), "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
         first = server.stderr.readline()

@@ -180,7 +180,7 @@ def test_mistakes_are_one_line(shop: Shop, address: str, capsys: Capture) -> Non
 
 
 def test_a_running_server_loads_the_new_model_by_itself(shop: Shop, address: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "-g", address, "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "-g", address, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as server:
         assert server.stderr is not None
         first = server.stderr.readline()

@@ -187,7 +187,7 @@ def test_processes_end_with_the_one_that_started_them(files: Files) -> None:
     ],
 )
 def test_a_mistake_is_told_once(tmp_path: Path, options: list[str], code: int, message: str) -> None:
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", "none.gallery", "--port", "0"]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", "none.gallery", "--port", "0"]
     ended = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert (ended.returncode, ended.stderr.count(message)) == (code, 1), ended.stderr
     assert "Traceback" not in ended.stderr

@@ -33,7 +33,7 @@ def run(
     command: str, *arguments: object, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a line of shell in which "$@" is the command line."""
-    given = [sys.executable, "-m", "lookalike.cli", *map(str, arguments)]
+    given = [sys.executable, "-m", "lookalike", *map(str, arguments)]
     inherited = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(filter(None, sys.path)), **(environment or {})}
     return subprocess.run(
         ["bash", "-c", command, "bash", *given], capture_output=True, env=inherited, check=False, timeout=120

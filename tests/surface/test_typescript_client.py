@@ -65,7 +65,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-    command = [sys.executable, "-m", "lookalike.cli", "serve", "--gallery", str(folder / "drawn.gallery")]
+    command = [sys.executable, "-m", "lookalike", "serve", "--gallery", str(folder / "drawn.gallery")]
     command += ["--port", port, "--token-file", str(folder / "token")]
     endpoint = f"http://127.0.0.1:{port}"
     with (folder / "log").open("wb") as log:

@@ -2159,9 +2159,9 @@ export interface components {
             min_relevance?: number | null;
             /**
              * Same Kind
-             * @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. The default is false.
+             * @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. `auto` does so where one photo without words probably shows a kind, keeps items without a kind, and searches all where that cannot be told. The default is false.
              */
-            same_kind?: boolean;
+            same_kind?: boolean | "auto";
             /**
              * Group
              * @description `product` finds k products, each with its best photo as the match and its other photos as `variants`; an item without a product is one by itself. The products of the query items are left out.
@@ -2353,8 +2353,8 @@ export interface components {
             };
             /** @description Least relevance of a match, from 0 to 1; others are left out. Needs a calibrated model, and one photo or item. */
             min_relevance?: number;
-            /** @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. The default is false. */
-            same_kind?: boolean;
+            /** @description Whether to search only among items of the kind that the photo shows, or the item is of, by the attribute `kind`. Only with one photo or item. `auto` does so where one photo without words probably shows a kind, keeps items without a kind, and searches all where that cannot be told. The default is false. */
+            same_kind?: boolean | "auto";
             /**
              * @description `product` finds k products, each with its best photo as the match and its other photos as `variants`; an item without a product is one by itself. The products of the query items are left out.
              * @constant

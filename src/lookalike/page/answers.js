@@ -17,6 +17,7 @@ export const keyOf = ({item, photo, box, garment, weights, filters, text, textWe
 const isMoving = () => settings.events && document.querySelector(".held, [type=range]:active") !== null;
 
 export class Answers {
+	#tellsKinds = false; // whether the model has labels
 	passing = false; // the last answer was asked for meanwhile
 	#kept = new Map(); // key -> what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
@@ -41,7 +42,12 @@ export class Answers {
 		const asked = await this.#asked(state);
 		const k = state.shown - before.length;
 		const remember = passing ? "false" : null;
-		const {matches, query} = await search({...asked, k, offset: before.length, remember}, signal, sent);
+		const page = {...asked, k, offset: before.length, remember};
+		let {matches, query} = await search(page, signal, sent);
+		if (!matches.length && query.kind && asked.same_kind === AUTO)
+			// no item is of the kind
+			({matches, query} = await search({...page, same_kind: false}, signal, sent));
+		this.#tellsKinds ||= Boolean(query.labels?.kind);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
 			matches: [
@@ -51,6 +57,7 @@ export class Answers {
 			weights: query.weights,
 			labels: query.labels ?? {},
 			noGarment: query.no_garment ?? 0,
+			kind: query.same_kind ? query.kind : null,
 			reading: query.text_read,
 			passing,
 			ended: matches.length < k,
@@ -73,7 +80,8 @@ export class Answers {
 		if (state.photo && !photo) throw new ApiError("gone", "");
 		const {item, weights, filters, text, textWeight, sameKind, like, unlike} = state;
 		const part = await this.#part(state);
-		const words = {text, text_weight: textWeight, same_kind: sameKind};
+		const probable = this.get(keyOf(state))?.kind === null ? false : AUTO;
+		const words = {text, text_weight: textWeight, same_kind: sameKind ?? (photo ? probable : null)};
 		return {
 			photo: photo?.blob,
 			id: [item, ...like].filter(Boolean),
@@ -111,7 +119,8 @@ export class Answers {
 		const found = this.#found.get(photo);
 		const number = garment ? Number(garment) : found?.auto;
 		const known = found?.garments.find(one => one.number === number);
-		if (known && !sameKind) return {box: known.box}; // its kind is asked for by its number
+		// without labels its kind is asked for by its number
+		if (known && (sameKind === false || this.#tellsKinds)) return {box: known.box};
 		return {garment: garment ?? (found?.auto === null ? WHOLE : AUTO)};
 	}
 

@@ -11,8 +11,8 @@ const KINDS = {401: "key", 404: "missing"};
 const MOST_VALUES = 200; // of an attribute, to filter by
 
 /**
- * Error of a request. `kind` is unreachable, slow (the connection), busy, key (a key is needed, or another one), gallery (there is none
- * of the name), missing, refused or failed; `wait` is the time in seconds after which a busy server may be asked again.
+ * Error of a request. `kind` is unreachable, slow, busy, key, gallery (none has the name), missing, refused or failed;
+ * `wait` is the time in seconds after which a busy server may be asked again.
  */
 export class ApiError extends Error {
 	constructor(kind, said, code = "", wait = 0) {
@@ -129,7 +129,7 @@ async function reach(path, {signal, ...options}) {
 	}
 }
 
-/** Send a form and tell how much of it is sent, so that a slow connection is not taken for a slow server. @returns {Promise<Response>} */
+/** Send a form and tell how much of it is sent. @returns {Promise<Response>} */
 function upload(path, {body, signal, sent}) {
 	return new Promise((resolve, reject) => {
 		signal?.throwIfAborted();

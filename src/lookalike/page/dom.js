@@ -1,4 +1,4 @@
-// DOM helpers. Elements are made here and never from HTML strings, so that texts of a catalogue stay text.
+// DOM helpers. Elements are never made from HTML strings: texts of a catalogue stay text.
 
 import {message} from "./settings.js";
 
@@ -91,7 +91,7 @@ function cornerColor(image) {
 	return uniform ? `rgb(${data[0]} ${data[1]} ${data[2]})` : "";
 }
 
-/** Click handler for links: acts on a plain click, and leaves others (new tab, new window) to the browser. */
+/** Click handler for links: acts on plain clicks, and leaves others to the browser. */
 export const plainClick = act => event => {
 	if (event.metaKey || event.ctrlKey || event.shiftKey) return;
 	event.preventDefault();

@@ -21,7 +21,7 @@ export async function offerGalleries() {
 	}
 }
 
-/** Choice at the top of the page; photo and words are searched in the other gallery too. @param {string[]} names */
+/** Choice at the top of the page. @param {string[]} names */
 export function showChoice(names) {
 	if (names.length < 2 || document.querySelector(".galleries")) return;
 	const here = place.gallery ?? names[0];

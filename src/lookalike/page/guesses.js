@@ -34,8 +34,9 @@ export function showGuesses(labels, facets, filters, change, same) {
 export function kindShown({labels, garment, item, facets}) {
 	if (!facets.some(({name}) => name === "garment" || name === "kind")) return null;
 	if (item) return item.garments?.[0].kind ?? item.attributes.kind ?? null;
+	if (garment) return garment.kind;
 	const [word, probability] = labels.kind?.[0] ?? [];
-	return labels.kind ? (probability >= LEAST ? word : null) : (garment?.kind ?? null);
+	return probability >= LEAST ? word : null;
 }
 
 /** Filters without that for the kind that the photo showed. */

@@ -1,4 +1,4 @@
-// Query photos and recent searches stored in this browser only, for reloading and going back.
+// Query photos and recent searches stored in this browser only.
 
 import {place} from "./place.js";
 

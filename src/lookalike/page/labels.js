@@ -36,7 +36,7 @@ export function labelOf(attribute) {
 
 const keyOf = (start, word) => `${start}_${word.toLowerCase().replace(/[^a-z0-9]+/g, "_")}`;
 
-/** Text for a kind of garment, or several of them; kinds of other models and catalogues stay as they are. */
+/** Text for a kind of garment, or several of them. */
 export const kindText = (kind, count = 1) =>
 	hasMessage(keyOf("kind", kind)) ? message(keyOf("kind", kind), {count}) : kind.toLowerCase();
 
@@ -70,7 +70,7 @@ export const scoreText = score => scores.format(score).replace("-", "\u2212");
 
 export const percentText = share => new Intl.NumberFormat(language, {style: "percent"}).format(share);
 
-/** Line of the values that the settings name, or of a few short ones that the name of the item does not contain. */
+/** Line of the values that the settings name, or of a few short ones that the name lacks. */
 export function factsLine(item, most = 3) {
 	const attributes = item.attributes ?? {};
 	if (columns.card.length)

@@ -114,7 +114,7 @@ function searchItem(id) {
 	toTop();
 }
 
-/** Search by words, alone or beside the photo or item; by that alone without words. */
+/** Search by words, alone or beside the photo or item. */
 function searchWords(text) {
 	const next = {...state, text, textWeight: text && state.textWeight, shown: PAGE, anyway: false};
 	if (text !== state.text) go(queryOf(next) ? next : emptyState());
@@ -129,7 +129,7 @@ function addExample(id, isLike) {
 	);
 	details.close();
 	const examples = {[key]: withExample(state[key], id), [other]: state[other].filter(one => one !== id)};
-	go({...examples, open: null, sameKind: false, shown: PAGE});
+	go({...examples, open: null, sameKind: state.sameKind ? null : state.sameKind, shown: PAGE});
 	toTop();
 }
 
@@ -169,7 +169,7 @@ let isIn = settings.open && !place.gallery;
 
 const isShared = () => new URLSearchParams(location.search).has("shared");
 
-/** Do what comes before a search: choose a gallery, take a key, fetch a shared photo. @param {ApiError|null} problem Why a key is not taken any more. */
+/** Do what comes before a search. @param {ApiError|null} problem Why a key is not taken any more. */
 async function arrive(problem) {
 	if (problem) isIn = false;
 	if (isIn) {
@@ -427,12 +427,13 @@ function showAnswer(now) {
 
 function showLabels() {
 	const change = (name, filter) => setFilter(name, filter, {push: true});
-	const labels = answers.get(shown)?.labels ?? {};
+	const {labels = {}, kind: searched = null} = answers.get(shown) ?? {};
 	const {garments, chosen} = answers.garments(state);
 	const garment = garments.find(({number}) => number === chosen);
 	const kind = state.item || state.photo ? kindShown({labels, garment, item: items.get(state.item), facets}) : null;
-	const toggle = () => go({sameKind: !state.sameKind, shown: PAGE});
-	showGuesses(labels, facets, state.filters, change, {kind, isOn: state.sameKind, toggle});
+	const isOn = searched !== null || state.sameKind === true;
+	const toggle = () => go({sameKind: !isOn, shown: PAGE});
+	showGuesses(labels, facets, state.filters, change, {kind: searched ?? kind, isOn, toggle});
 }
 
 /** Show an error and the actions that help; results stay if they are still valid. */

@@ -1,4 +1,4 @@
-// State of the page, which is its URL, so that searches can be shared and gone back to.
+// State of the page, which is its URL.
 
 import {place} from "./place.js";
 
@@ -20,7 +20,7 @@ export const emptyState = () => ({
 	filters: new Map(),
 	text: null,
 	textWeight: null,
-	sameKind: false,
+	sameKind: null,
 	like: [],
 	unlike: [],
 	shown: PAGE,
@@ -42,7 +42,7 @@ export function readState(search) {
 		else if (key === "box") state.box = readBox(value);
 		else if (key === "garment") state.garment = value === WHOLE || /^[1-9]\d{0,3}$/.test(value) ? value : null;
 		else if (key === "anyway") state.anyway = true;
-		else if (key === "same_kind") state.sameKind = true;
+		else if (key === "same_kind") state.sameKind = value !== "0";
 		else if (key === "text_weight" && isNumber(value)) state.textWeight = Math.min(Math.max(Number(value), 0), 1);
 		else if (key === "k")
 			state.shown = Math.min(Math.max(Math.ceil(Number(value) / PAGE) * PAGE || PAGE, PAGE), MOST_SHOWN);
@@ -56,7 +56,7 @@ export function readState(search) {
 	if (state.item) state.photo = null;
 	if (!state.photo) state.box = null;
 	if (!state.photo || state.box) state.garment = null;
-	if (!state.item && !state.photo) Object.assign(state, {sameKind: false, textWeight: null, like: [], unlike: []});
+	if (!state.item && !state.photo) Object.assign(state, {sameKind: null, textWeight: null, like: [], unlike: []});
 	if (!state.text) state.textWeight = null;
 	if (state.weights && !Object.values(state.weights).some(weight => weight > 0)) state.weights = null;
 	return state;
@@ -78,7 +78,7 @@ export function writeState(state) {
 		if (high !== null) said.set(`max.${name}`, String(high));
 	}
 	if (state.shown > PAGE) said.set("k", String(state.shown));
-	if (state.sameKind) said.set("same_kind", "1");
+	if (state.sameKind !== null) said.set("same_kind", state.sameKind ? "1" : "0");
 	if (state.anyway) said.set("anyway", "1");
 	if (state.open) said.set("open", state.open);
 	if (place.gallery) said.set("gallery", place.gallery);
@@ -87,7 +87,7 @@ export function writeState(state) {
 	return text && `?${text}`;
 }
 
-/** Examples with one more; the oldest make room. @param {string[]} ids @param {string} id */
+/** Examples with one more. @param {string[]} ids @param {string} id */
 export const withExample = (ids, id) => [...ids.filter(one => one !== id), id].filter(Boolean).slice(-MOST_EXAMPLES);
 
 /** Filter expression of the state, optionally without one attribute; null without filters. */

@@ -39,7 +39,7 @@
  * @property {Map<string, {values: (string|number|boolean)[], low: number|null, high: number|null}>} filters Filters by attribute.
  * @property {string|null} text Words.
  * @property {number|null} textWeight Weight of the words beside an item or photo, 0 to 1; null for the server's default.
- * @property {boolean} sameKind Whether only one kind is searched.
+ * @property {boolean|null} sameKind Whether only one kind is searched; null is where the photo probably shows one.
  * @property {number} shown Number of matches shown.
  * @property {string[]} like Ids of items to look like, beside the item or photo.
  * @property {string[]} unlike Ids of items to look less like.

@@ -85,7 +85,8 @@ class ConcurrencyLimiter:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
         future = self._pool.submit(self._timed, work, perf_counter())
-        future.add_done_callback(lambda _: _tell(loop, lambda: self._settle(future, answer)))
+        # Its argument, not `future`: a future that its own callback holds is freed by the garbage collector only.
+        future.add_done_callback(lambda done: _tell(loop, lambda: self._settle(done, answer)))
         gone = asyncio.ensure_future(_disconnected(request))
         either: set[asyncio.Future[Any]] = {answer, gone}
         try:

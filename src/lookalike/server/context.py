@@ -6,10 +6,13 @@ import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Annotated, TypedDict
 
 from fastapi import Depends
+from fastapi.routing import APIRoute
 from starlette.requests import Request
+from starlette.responses import Response
 
 from lookalike.errors import LookalikeError
 from lookalike.server.access import ASK, Caller
@@ -17,6 +20,7 @@ from lookalike.server.errors import ApiError
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.gallery_names import UNNAMED
 from lookalike.server.presentation import locations_to_hide
+from lookalike.server.query_strings import check_query
 from lookalike.server.settings import Settings
 from lookalike.server.shared_state import SharedState
 from lookalike.spaces import Space
@@ -218,6 +222,32 @@ def gallery_of(request: Request) -> GalleryContext:
 def unknown_gallery(name: str) -> ApiError:
     """Error 404, for the name of a gallery: of one that there is not, or not for the caller."""
     return ApiError("unknown_gallery", f"there is no gallery {name!r}", details={"name": name})
+
+
+class GalleryRoute(APIRoute):
+    """Route whose endpoint takes a request and the gallery, `Context`, and no query parameter.
+
+    Passing these two directly takes a fifth of the time of FastAPI's resolution of dependencies, and the result is the
+    same: the query string is checked first.
+
+    Raises:
+        TypeError: The route has another dependency or parameter, which would not be resolved.
+    """
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[None, None, Response]]:
+        """Function that answers a request."""
+        endpoint, needed = self.endpoint, self.dependant
+        others = [each.call for each in needed.dependencies if each.call not in (check_query, context_of)]
+        takes = [*signature(endpoint).parameters]
+        if others or takes != [needed.request_param_name, "context"]:
+            raise TypeError(f"{self.path} can take (request, context) alone, got {takes}, and dependencies {others}")
+
+        async def answer(request: Request) -> Response:
+            await check_query(request)
+            response: Response = await endpoint(request, await context_of(request))
+            return response
+
+        return answer
 
 
 App = Annotated[AppContext, Depends(app_of)]

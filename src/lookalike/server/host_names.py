@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
 
 HOST: Final = re.compile(r"(?:\[([0-9a-f:.]+(?:%[\w.~%-]+)?)\]|([^\s\[\]:/?#@,]*?)\.?)(?::\d{0,5})?")
@@ -20,6 +21,7 @@ def name_in(host: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host is a loopback address."""
     try:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from lookalike.embedding.batch_embedding import BATCH, embed_in_batches, with_garments
-from lookalike.embedding.protocol import Prepared
+from lookalike.embedding.batch_embedding import BATCH, embed_in_batches
+from lookalike.embedding.photo_readers import with_garments
+from lookalike.embedding.protocol import Prepared, with_kind
 from lookalike.errors import GalleryUnreachableError, LookalikeError, StorageFailedError, UsageError
 from lookalike.finding.catalogue_finder import CatalogueFinder
 from lookalike.gallery.photo_store import PhotoStore
@@ -174,9 +175,9 @@ class ItemWriter:
         with self.decoding.in_use(refuse=True), one_photo():
             if garments:
                 item = with_garments(item, data, CatalogueFinder(self._retriever.finder), limits=limits)
-            for part in item.parts:
+            for part, kind in zip(item.parts, item.kinds, strict=True):
                 picture = open_image(data, at_least=embedder.wanted_size, box=part, limits=limits, name=write.name)
-                prepared.append(embedder.prepare(picture))
+                prepared.append(with_kind(embedder.prepare(picture), kind))
         return item, prepared
 
     def _add(self, plans: Sequence[Plan]) -> list[StoredItem | None]:

@@ -74,6 +74,7 @@ class RequestMiddleware:
                 await exchange.fail()
         finally:
             self._account(exchange, error)
+            del scope["state"]["exchange"]  # which holds the scope: all of the request would wait for a collection
 
     def _account(self, exchange: _Exchange, error: BaseException | None) -> None:
         seconds = perf_counter() - exchange.began

@@ -5,18 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
 
 from lookalike.server.concurrency import ClientGone
 from lookalike.server.errors import ApiError, busy
-from lookalike.server.form_parser import LONGEST_NAME, FormParser, check_charset
+from lookalike.server.form_parser import LONGEST_NAME, Form, FormParser
 from lookalike.server.json_limits import LONGEST, parse_json
 from lookalike.types import JSON
 
@@ -24,33 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 FORM: Final = "multipart/form-data"
 JSON_TYPE: Final = "application/json"
-LONGEST_FIELD: Final = 65_536
 SHORT_JSON: Final = 16_384
 """Longest JSON in bytes that is parsed on the event loop."""
-
-
-class Upload(BytesIO):
-    """An uploaded file; its name is for messages only."""
-
-    def __init__(self, data: bytes, *, name: str) -> None:
-        super().__init__(data)
-        self.name = name
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """A parsed form.
-
-    Attributes:
-        fields: Values of the fields by name; empty ones are left out.
-        files: Files by name of the part.
-        untouched: Names of empty parts: browsers send optional inputs like this when nothing was entered or chosen,
-            so they count as not given.
-    """
-
-    fields: Mapping[str, Sequence[str]]
-    files: Mapping[str, Sequence[Upload]]
-    untouched: Sequence[str] = ()
 
 
 class Intake:
@@ -122,27 +93,12 @@ class Body:
         Raises:
             ApiError: The form is malformed, not UTF-8, or has too many parts; and see `whole`.
         """
-        check_charset(self._request.headers.get("content-type", ""))
-        parser = FormParser(
-            self._request.headers,
-            self._chunks(),
-            max_files=parts,
-            max_fields=parts,
-            max_part_size=LONGEST_FIELD,
-        )
-        try:
-            with _arriving(self._seconds):
-                async with asyncio.timeout(self._seconds):
-                    data = await parser.parse()
-        except MultiPartException as error:
-            raise _form_error(error, parts=parts) from None
-        except (KeyError, UnicodeDecodeError, ValueError, LookupError) as error:
-            # raised by the parser at malformed headers of parts
-            raise ApiError("bad_request", "the form cannot be read: the headers of a part are malformed") from error
-        try:
-            return await _sorted_out(data.multi_items())
-        finally:
-            await data.close()
+        parser = FormParser(self._request.headers.get("content-type", ""), parts=parts)
+        with _arriving(self._seconds):
+            async with asyncio.timeout(self._seconds):
+                async for chunk in self._chunks():
+                    parser.write(chunk)
+        return parser.form()
 
     async def _chunks(self) -> AsyncGenerator[bytes]:
         encoding = self._request.headers.get("content-encoding", "identity")
@@ -167,34 +123,6 @@ class Body:
         return ApiError("too_large", message, details={"limit": self._limit})
 
 
-async def _sorted_out(parts: Sequence[tuple[str, UploadFile | str]]) -> Form:
-    fields: dict[str, list[str]] = {}
-    files: dict[str, list[Upload]] = {}
-    untouched: list[str] = []
-    for name, part in parts:
-        if isinstance(part, str):
-            if part:
-                fields.setdefault(name, []).append(part)
-            else:
-                untouched.append(name)
-        else:
-            data = await part.read()
-            if data or part.filename:
-                files.setdefault(name, []).append(Upload(data, name=printable_name(part.filename)))
-            else:
-                untouched.append(name)
-    return Form(fields, files, tuple(untouched))
-
-
-def _form_error(error: MultiPartException, *, parts: int) -> ApiError:
-    if error.message.startswith("Too many"):
-        return ApiError("too_many_parts", f"the form has more than the {parts} parts allowed", details={"limit": parts})
-    if "maximum size" in error.message:
-        message = f"a field is longer than the {LONGEST_FIELD:,} bytes allowed"
-        return ApiError("too_large", message, details={"limit": LONGEST_FIELD})
-    return ApiError("bad_request", f"the form cannot be read: {error.message}")
-
-
 @contextmanager
 def _arriving(seconds: float) -> Iterator[None]:
     """Translate a timeout or disconnection while a body arrives."""
@@ -206,13 +134,6 @@ def _arriving(seconds: float) -> Iterator[None]:
         raise ApiError("too_slow", message, details={"limit": seconds}, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise ClientGone from None
-
-
-def printable_name(name: str | None) -> str:
-    """Printable part of a client's file name, without folders."""
-    last = (name or "").replace("\\", "/").rpartition("/")[2]
-    printable = "".join(letter for letter in last if letter.isprintable())
-    return printable[:LONGEST_NAME] or "photo"
 
 
 def unsupported_media_type(got: str, expected: Sequence[str]) -> ApiError:

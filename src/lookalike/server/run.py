@@ -29,6 +29,9 @@ SHUTDOWN_S: Final = 30
 HANG_UP: Final = getattr(signal, "SIGHUP", None)
 """The signal to reload; None on Windows."""
 
+OBJECTS: Final = 10_000
+"""New objects after which cycles among them are looked for: a request makes some, and a collection takes 2 ms."""
+
 SWITCH_S: Final = 5e-5
 """Switch interval of the interpreter, in seconds. A search releases the lock dozens of times, at each decoding and
 multiplication; with Python's default of 5 ms it then waits for the event loop each time, and throughput drops."""
@@ -178,4 +181,5 @@ def serve_app(context: AppContext, listening: socket.socket, *, serving: Callabl
     # Objects loaded by now stay. A garbage collection over all of them takes some 40 ms, in which no request proceeds.
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS)
     server.run(sockets=[listening])

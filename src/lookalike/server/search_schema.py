@@ -35,7 +35,7 @@ SHAPES: Final[dict[str, Any]] = {
     "weights": Annotated[dict[SpaceName, Weight], Field(min_length=1)],
     "where": Where,
     "metrics": dict[SpaceName, MetricName],
-    "same_kind": bool,
+    "same_kind": bool | Literal["auto"],
     "explain": bool,
     "min_relevance": Annotated[float, Field(ge=0, le=1)],
     "facets": bool,
@@ -139,10 +139,12 @@ def form_part(schema: dict[str, Any]) -> dict[str, Any]:
     shown = {name: value for name, value in schema.items() if name not in ("title", "anyOf", "examples")}
     if shown.get("default", 0) is None:
         del shown["default"]
-    for choice in schema.get("anyOf", ()):
-        if choice.get("type") != "null":
-            shown = {**{name: value for name, value in choice.items() if name != "examples"}, **shown}
-    if shown["type"] == "object":
+    choices = [choice for choice in schema.get("anyOf", ()) if choice.get("type") != "null"]
+    if len(choices) == 1:
+        shown = {**{name: value for name, value in choices[0].items() if name != "examples"}, **shown}
+    elif choices:
+        shown["anyOf"] = choices
+    if shown.get("type") == "object":
         shown["description"] += " As JSON."
     shown.pop("minLength", None)
     if "enum" in shown:
@@ -153,7 +155,7 @@ def form_part(schema: dict[str, Any]) -> dict[str, Any]:
 _FILE: Final = {"type": "string", "format": "binary", "contentMediaType": "image/*"}
 _ID: Final = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
 OPTION_PARTS: Final = {name: form_part(schema) for name, schema in Options.model_json_schema()["properties"].items()}
-AS_JSON: Final = tuple(name for name, schema in OPTION_PARTS.items() if schema["type"] == "object")
+AS_JSON: Final = tuple(name for name, schema in OPTION_PARTS.items() if schema.get("type") == "object")
 """Form parts whose text is JSON."""
 
 FORM_PARTS: Final[dict[str, Any]] = {

@@ -142,10 +142,10 @@ def state_of(path: Path) -> FileState:
 def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) -> tuple[Embedder, int]:
     """Load the model of a gallery, time it, and decide how it shares the processors.
 
-    A network that is quick on one processor runs once per processor, on one photo each: without decoding, two
-    processors embed 660 photos a second with the default model in this way, and 520 when both work on batches of 8
-    (2-core x86-64, 2026-11-26); only bulk requests would gain from batches. A slow network runs once, on all
-    processors, so that a single photo does not leave some of them idle.
+    A network that is quick on one processor runs once per processor, each on a batch of its own: without decoding, two
+    processors embed 660 photos a second with the default model in this way, one photo at a time, and 520 when both work
+    on batches of 8 (2-core x86-64, 2026-11-26). A slow network runs once, on all processors, so that a single photo
+    does not leave some of them idle.
 
     Args:
         choice: Model, runtime and device.

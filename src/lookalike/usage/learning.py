@@ -87,6 +87,12 @@ class Learned:
         contest = self.ranking_contest
         return contest is not None and (contest.rival_wins if contest.rival_ranking is None else contest.rival_loses)
 
+    @property
+    def ranking_won(self) -> bool:
+        """Whether visitors surely preferred the learned ranking of the gallery to the order of the similarity."""
+        contest = self.ranking_contest
+        return contest is not None and (contest.rival_loses if contest.rival_ranking is None else contest.rival_wins)
+
     def to_json(self) -> dict[str, JSON]:
         """As `lookalike learn --json` shows it."""
         return {
@@ -158,8 +164,8 @@ def learn(gallery: Retriever | str | os.PathLike[str], *, apply: bool = False, d
 def decided(found: Learned, stored: StoredWeights, present: LearnedRanking | None, *, apply: bool) -> StoredWeights:
     """What a gallery is to store after learning.
 
-    A ranking that searches use is replaced with `apply` only, and one that lost when it was interleaved is not taken
-    for all searches by clicks.
+    A ranking that searches use is replaced with `apply` only, and given up with it where the order of the similarity
+    won; one that lost when it was interleaved is not taken for all searches by clicks.
 
     Args:
         found: What was learned.
@@ -181,7 +187,7 @@ def decided(found: Learned, stored: StoredWeights, present: LearnedRanking | Non
         }
         new = stored.with_weights(found.after, source)
     if found.ranking_by == "interleaving" and present is not None:
-        return replace(new, ranking=replace(present, is_default=True)) if apply else new
+        return replace(new, ranking=replace(present, is_default=not present.is_default)) if apply else new
     if found.ranking_by != "clicks" or found.ranking is None or found.ranking.ranking is None:
         return new
     if present is not None and present.is_default and not apply:
@@ -224,7 +230,9 @@ def learned_from(
 ) -> Learned:
     """Learn weights, and a ranking, from searches in the order of time.
 
-    While searches use a learned ranking, the weights stay: they would be learned from an order that is not theirs.
+    While searches use a learned ranking, the weights stay: they would be learned from an order that is not theirs. So
+    they do if visitors preferred the gallery's ranking in interleaved searches: other weights would delete it. What
+    won when it was interleaved is taken before what clicks say.
 
     Args:
         searches: Searches with their events.
@@ -240,8 +248,9 @@ def learned_from(
     held = contests(searches)
     of_weights = [one for one in held if one.weights == before and one.ranking == one.rival_ranking]
     name = None if ranking is None else ranking.name
-    sides = (name, None) if in_use is not None else (None, name)
-    of_rankings = [one for one in held if name is not None and (one.ranking, one.rival_ranking) == sides]
+    usual = name if in_use is not None else None
+    of_rankings = [one for one in held if name is not None and {one.ranking, one.rival_ranking} == {name, None}]
+    of_rankings.sort(key=lambda one: one.ranking != usual)  # what won earlier as the rival says less
     found = Learned(
         learned_on=len(learning),
         judged_by=len(judging),
@@ -254,6 +263,8 @@ def learned_from(
     fewest = min(int(learning.wanted.sum()), int(judging.wanted.sum()))
     if in_use is not None:
         found = replace(found, reason=f"searches use the ranking {in_use.name}, and the weights stay with it")
+    elif found.ranking_won:
+        found = replace(found, reason=f"the ranking {name} won when it was interleaved, and the weights stay with it")
     elif fewest < FEWEST_WANTED:
         reason = (
             f"{found.wanted:,} wanted matches of {len(log):,} answers are too few: at least {FEWEST_WANTED} are needed "
@@ -264,11 +275,13 @@ def learned_from(
         found = judged(found, learning, judging)
     else:
         found = replace(found, reason="the gallery has one space, and nothing to weigh it against")
-    if found.contest is not None and found.contest.rival_wins and found.by is None and in_use is None:
-        found = replace(found, after=found.contest.rival, by="interleaving", reason=None)
+    contest = found.contest
+    if contest is not None and contest.rival_wins and in_use is None and not found.ranking_won:
+        found = weighed(found, contest.rival, judging) if found.examination else found
+        found = replace(found, after=contest.rival, by="interleaving", reason=None)
     ranked = ranking_from(searches, weights=found.after, model=model, attributes=attributes, present=in_use)
     by = "clicks" if ranked.is_better else None
-    if found.ranking_contest is not None and found.ranking_contest.rival_wins and in_use is None:
+    if found.ranking_won if in_use is None else found.ranking_lost and by is None:
         by = "interleaving"
     return replace(found, ranking=ranked, ranking_by=by)
 
@@ -279,7 +292,7 @@ def judged(found: Learned, learning: ClickLog, judging: ClickLog) -> Learned:
     Each part has its own estimate of the position bias: weights that profit from an error of the first one would
     profit again if it judged them, too.
     """
-    looked, judging_looked = examination(learning), examination(judging)
+    looked = examination(learning)
 
     def value_of(weights: Mapping[str, float]) -> float:
         if min(weights.values()) < LEAST_WEIGHT:
@@ -287,11 +300,16 @@ def judged(found: Learned, learning: ClickLog, judging: ClickLog) -> Learned:
         return worth(learning, weights, looked).value
 
     after = search_weights(value_of, found.before).weights
-    old, new = worth(judging, found.before, judging_looked), worth(judging, after, judging_looked)
+    return replace(weighed(found, after, judging), examination=looked.tolist())
+
+
+def weighed(found: Learned, after: Mapping[str, float], judging: ClickLog) -> Learned:
+    """Compare weights with the present ones, by the newer answers."""
+    looked = examination(judging)
+    old, new = worth(judging, found.before, looked), worth(judging, after, looked)
     gain, interval = new.gain_over(old)
     return replace(
         found,
-        examination=looked.tolist(),
         after=after,
         value_before=old.value,
         value_after=new.value,

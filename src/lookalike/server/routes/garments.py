@@ -12,9 +12,10 @@ from starlette.responses import JSONResponse
 from lookalike.images import DEFAULT_LIMITS, one_photo
 from lookalike.server.context import Context
 from lookalike.server.errors import ApiError
+from lookalike.server.form_parser import Form, Upload
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
-from lookalike.server.request_bodies import FORM, Form, Upload, invalid, unsupported_media_type
+from lookalike.server.request_bodies import FORM, invalid, unsupported_media_type
 from lookalike.server.schemas import GarmentsFound
 from lookalike.server.search_schema import MOST
 

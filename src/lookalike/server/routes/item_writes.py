@@ -15,6 +15,7 @@ from lookalike.server.auth import Writer
 from lookalike.server.context import Context
 from lookalike.server.convertors import ITEM
 from lookalike.server.errors import ApiError
+from lookalike.server.form_parser import Form, Upload
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.item_write import ABSENT, ItemWrite
 from lookalike.server.job_schemas import Job
@@ -25,8 +26,6 @@ from lookalike.server.request_bodies import (
     FORM,
     JSON_TYPE,
     Body,
-    Form,
-    Upload,
     invalid,
     unsupported_media_type,
     validated,

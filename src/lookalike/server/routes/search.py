@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fastapi import APIRouter
@@ -15,13 +16,14 @@ from lookalike.gallery.request import SearchRequest
 from lookalike.retrieval.examples import Examples
 from lookalike.server.answer_schema import Answer
 from lookalike.server.auth import is_owner
-from lookalike.server.context import Context
+from lookalike.server.context import Context, GalleryRoute
 from lookalike.server.errors import ApiError
+from lookalike.server.form_parser import Form
 from lookalike.server.gallery_context import GalleryContext
 from lookalike.server.json_limits import parse_json
 from lookalike.server.openapi import QUERY_ERRORS, FormShape, body_of, errors
 from lookalike.server.permissions import check_allowed
-from lookalike.server.request_bodies import FORM, JSON_TYPE, Form, invalid, unsupported_media_type, validated
+from lookalike.server.request_bodies import FORM, JSON_TYPE, invalid, unsupported_media_type, validated
 from lookalike.server.schemas import LONGEST_ID
 from lookalike.server.search_rules import rules
 from lookalike.server.search_schema import (
@@ -41,7 +43,7 @@ from lookalike.server.search_schema import (
 from lookalike.server.usage import Served, answered, told
 from lookalike.types import Box
 
-router = APIRouter(tags=["search"])
+router = APIRouter(tags=["search"], route_class=GalleryRoute)
 
 FORM_SHAPE: Final = FormShape(
     "SearchForm",
@@ -132,20 +134,16 @@ def read_form(form: Form) -> Asked:
     """
     check_parts(form)
     check_examples(form)
-    values: dict[str, object] = {}
-    for name, given in form.fields.items():
+    given: list[tuple[str, str]] = []
+    for name, texts in form.fields.items():
         if name in SEVERAL:
             continue
-        if len(given) > 1:
-            raise ApiError("bad_request", f"{name} comes {len(given)} times in the form")
-        values[name] = parse_json(given[0]) if name in AS_JSON else given[0]
-    box, garment = (values.pop(name, None) for name in ("box", "garment"))
-    remembering = validated(Remembering, {name: values.pop(name) for name in ("remember",) if name in values})
-    request = request_of(
-        validated(Options, values),
-        box=None if box is None else box_of(str(box)),
-        garment=None if garment is None else str(garment),
-    )
+        if len(texts) > 1:
+            raise ApiError("bad_request", f"{name} comes {len(texts)} times in the form")
+        given.append((name, texts[0]))
+    is_short = sum(len(text) for _, text in given) <= LONGEST_KEPT
+    is_kept = is_short and not any(name in NEVER_KEPT for name, _ in given)
+    request, remember = (kept_options if is_kept else read_options)(tuple(given))
     examples = Examples.of(
         form.files.get("photo", ()),
         form.fields.get("id", ()),
@@ -153,7 +151,35 @@ def read_form(form: Form) -> Asked:
         form.fields.get("unlike_id", ()),
         text=request.text,
     )
-    return Asked(examples, request, remembering.remember)
+    return Asked(examples, request, remember)
+
+
+def read_options(given: tuple[tuple[str, str], ...]) -> tuple[SearchRequest, bool]:
+    """Read the options of a form, and whether the search is remembered, from its fields.
+
+    Raises:
+        ApiError: An option is invalid.
+        UsageError: Two options exclude each other.
+    """
+    values: dict[str, object] = {name: parse_json(text) if name in AS_JSON else text for name, text in given}
+    box, garment = (values.pop(name, None) for name in ("box", "garment"))
+    remembering = validated(Remembering, {name: values.pop(name) for name in ("remember",) if name in values})
+    request = request_of(
+        validated(Options, values),
+        box=None if box is None else box_of(str(box)),
+        garment=None if garment is None else str(garment),
+    )
+    return request, remembering.remember
+
+
+LONGEST_KEPT: Final = 1_000
+"""Longest text of options, in characters, that is read once only."""
+
+NEVER_KEPT: Final = ("text", "where", "box", "garment", *AS_JSON)
+"""Parts of a form that are not kept after its answer: what a visitor looks for, and long JSON."""
+
+kept_options: Final = lru_cache(maxsize=256)(read_options)
+"""Options as they were read before: most searches of a shop have the same ones."""
 
 
 def check_parts(form: Form) -> None:
