@@ -11,6 +11,7 @@ DEMO := $(VENVS)/demo
 TEST := $(VENVS)/test
 MILVUS := $(VENVS)/milvus
 TRACKERS := $(VENVS)/trackers
+PEERS := $(VENVS)/peers
 # One more than a small machine has cores: tests wait for browsers, programs and disks.
 JOBS ?= 3
 # Where tests write: in memory, if there is room and programs may run there, for a disk would make them wait thousands of times.
@@ -120,16 +121,20 @@ format: $(TEST)/installed ## Format the code and mend what the linter can mend
 	@'$(TEST)/bin/ruff' check --fix
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/installed && npm run --silent format; fi
 
+# Engines that cannot be installed are told in the page; the others are measured.
 .PHONY: bench
-bench: $(TEST)/installed ## Measure the figures of docs/benchmarks.md, beside the original's way: 12 minutes
-	@'$(TEST)/bin/lookalike' bench
-	@'$(TEST)/bin/python' bench/search_path.py
-	@'$(TEST)/bin/python' bench/one_shot.py
-	@'$(TEST)/bin/python' bench/extraction.py
+bench: $(TEST)/installed ## Measure what docs/performance.md tells, beside other engines, and write it: 25 minutes; ONLY='peers serving' for parts
+	@$(MAKE) --no-print-directory '$(PEERS)/installed' || echo 'The engines of others are not installed; measuring without them' >&2
+	@'$(TEST)/bin/python' bench/performance.py --peers '$(PEERS)/bin/python' $(if $(ONLY),--only $(ONLY))
+
+.PHONY: bench-peers
+bench-peers: $(TEST)/installed $(PEERS)/installed ## Install the engines that `make bench` compares with, and check each on 2,000 rows: needs a C++ compiler
+	@'$(TEST)/bin/python' bench/peers/measure.py --python '$(PEERS)/bin/python' --rows 2000 --check
 
 .PHONY: bench-scale
-bench-scale: $(TEST)/installed ## Measure galleries of up to 5,000,000 rows: 11 minutes, 30 GB of disk, 16 GB of memory
-	@'$(TEST)/bin/python' bench/scale.py
+bench-scale: $(TEST)/installed ## Measure galleries of up to 5,000,000 rows: 11 minutes, 30 GB of disk, 16 GB of memory; SIZES='139709 1000000': 3
+	@'$(TEST)/bin/python' bench/scale.py $(if $(SIZES),--rows $(SIZES)) --json bench/figures/growth.json --page docs/scale.md --pictures docs/images
+	@'$(TEST)/bin/python' bench/performance.py --only
 
 .PHONY: docs
 docs: $(DOCS)/installed ## Build the documentation into build/site; broken links are errors
@@ -169,7 +174,7 @@ locks: ## Write requirements/*.txt, with hashes, for the pins in constraints.txt
 
 .PHONY: clean
 clean: ## Remove the environments made here and everything that was generated
-	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(TRACKERS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules clients/typescript/node_modules clients/typescript/dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf '$(DEMO)' '$(TEST)' '$(MILVUS)' '$(TRACKERS)' '$(PEERS)' '$(AUDIT)' '$(DOCS)' '$(VENVS)/pins' '$(VENVS)/uv' '$(VENVS)/ci' build dist demo runs node_modules clients/typescript/node_modules clients/typescript/dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/installed: $(REQUIREMENTS)
@@ -189,6 +194,11 @@ $(TRACKERS)/installed: requirements/trackers.txt $(TEST)/installed
 	$(call locked,trackers)
 	@'$(TEST)/bin/python' -c 'import sysconfig; print("import site; site.addsitedir(\x27%s\x27)" % sysconfig.get_path("purelib"))' \
 		>"$$('$(@D)/bin/python' -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests.pth"
+	@touch '$@'
+
+$(PEERS)/installed: requirements/peers.txt
+	@echo 'Setting up $(@D) (engines of others, for benchmarks), once' >&2
+	$(call locked,peers)
 	@touch '$@'
 
 node_modules/installed: package.json package-lock.json

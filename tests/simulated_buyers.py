@@ -22,7 +22,7 @@ from lookalike.types import Item
 from lookalike.usage.events_file import Done, EventsFile
 from lookalike.usage.interleaving import team_draft
 from lookalike.usage.records import Event, Interleaved, MatchFeatures, SearchRecord
-from simulated_shoppers import DEFAULT, MODEL, SPACES, K, ranking, score, unit
+from simulated_shoppers import DEFAULT, MODEL, SPACES, K, score, unit
 
 ATTRIBUTES = ("price", "in_stock", "sale_price:*", "brand:Acme")
 
@@ -94,7 +94,7 @@ class Buyers:
 
     def order(self, cosines: Floats, learned: LearnedRanking | None) -> list[str]:
         """Ids of the first matches, as a search gives them."""
-        first = [int(number) for number in ranking(cosines, DEFAULT)[:FIRST]]
+        first = np.argsort(-score(cosines, DEFAULT), kind="stable")[:FIRST].tolist()
         if learned is None:
             return [str(number) for number in first]
         given = {name: cosines[first, column] for column, name in enumerate(SPACES)}

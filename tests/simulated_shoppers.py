@@ -135,4 +135,4 @@ def score(cosines: Floats, weights: Mapping[str, float]) -> Floats:
 
 def ranking(cosines: Floats, weights: Mapping[str, float]) -> list[str]:
     """Ids, best first."""
-    return [str(item) for item in np.argsort(-score(cosines, weights), kind="stable")]
+    return [str(item) for item in np.argsort(-score(cosines, weights), kind="stable").tolist()]

@@ -24,6 +24,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "docs": ("requirements/docs.in",),
     "milvus": ("requirements/milvus.in",),
     "trackers": ("requirements/trackers.in",),
+    "peers": ("requirements/peers.in",),
 }
 CONSTRAINED = ("base", "dev")
 

@@ -19,7 +19,7 @@ import pytest
 import lookalike
 from lookalike.catalogue.sample.drawn import write_drawn
 
-pytestmark = pytest.mark.container
+pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]  # the image and its base are made first
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = "docker.io/library/python:3.13-slim"
@@ -74,9 +74,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> str:
         system = tmp_path_factory.mktemp("debian")
         packages = "--include=python3,python3-venv,ca-certificates"
         subprocess.run(["debootstrap", "--variant=minbase", packages, "stable", str(system)], check=True, timeout=900)
-        packed = subprocess.Popen(["tar", "-C", str(system), "-c", "."], stdout=subprocess.PIPE)
-        subprocess.run(["podman", "import", "--quiet", "-", DEBIAN], stdin=packed.stdout, check=True, timeout=900)
-        assert packed.wait() == 0
+        packing = ["tar", "-C", str(system), "-c", "."]
+        with subprocess.Popen(packing, stdout=subprocess.PIPE) as packed:  # closes the pipe
+            subprocess.run(["podman", "import", "--quiet", "-", DEBIAN], stdin=packed.stdout, check=True, timeout=900)
+        assert packed.returncode == 0
         shutil.rmtree(system)
     return DEBIAN
 

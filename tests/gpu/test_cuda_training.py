@@ -259,7 +259,7 @@ def begin() -> Iterator[Begin]:
     def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         folder.mkdir()
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "lookalike.cli", "train", *arguments],
+            [sys.executable, "-W", "ignore", "-m", "lookalike", "train", *arguments],
             cwd=folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,

@@ -133,7 +133,7 @@ def read(folder: Path, program: str) -> dict[str, Any]:
 
 
 def train(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [str(interpreter()), "-m", "lookalike.cli", "train", "tracked.toml", *arguments]
+    command = [str(interpreter()), "-m", "lookalike", "train", "tracked.toml", *arguments]
     return subprocess.Popen(command, cwd=folder, env=environment(), stderr=subprocess.PIPE, text=True)
 
 
@@ -225,7 +225,7 @@ def test_aim_has_the_figures_and_settings_of_a_run(tracked: Path) -> None:
 def test_a_tracker_that_cannot_be_started_ends_the_command(tracked: Path) -> None:
     (tracked / "other.toml").write_text(SETTINGS.replace('"tracked"', '"other"'), encoding="utf-8")
     run = subprocess.run(
-        [interpreter(), "-m", "lookalike.cli", "train", "other.toml", "--set", 'trackers=["mlflow"]'],
+        [interpreter(), "-m", "lookalike", "train", "other.toml", "--set", 'trackers=["mlflow"]'],
         cwd=tracked,
         env={**environment(), "MLFLOW_TRACKING_URI": "sqlite:////proc/1/none.db"},
         capture_output=True,
