@@ -68,18 +68,23 @@ def forget_stores() -> None:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
+
 class WebServer:
     """Answers `GET` with what `answer` gives: a status and a body.
+
+    Args:
+        answer: Called with a path and how often that was asked for.
+        together: No request is answered before so many were under way at one time, or ten seconds.
 
     Attributes:
         asked: How often each path was.
         most: Requests that were under way at one time, at most.
     """
 
-    def __init__(self, answer: Callable[[str, int], tuple[int, bytes]], *, takes_s: float = 0.0) -> None:
+    def __init__(self, answer: Callable[[str, int], tuple[int, bytes]], *, together: int = 1) -> None:
         self.asked: Counter[str] = Counter()
         self.most = self._now = 0
-        lock, outer = threading.Lock(), self
+        lock, met, outer = threading.Lock(), threading.Event(), self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -87,8 +92,10 @@ class WebServer:
                     outer.asked[self.path] += 1
                     outer._now += 1
                     outer.most = max(outer.most, outer._now)
+                    if outer.most >= together:
+                        met.set()
                     status, body = answer(self.path, outer.asked[self.path])
-                time.sleep(takes_s)
+                met.wait(10)
                 with lock:
                     outer._now -= 1
                 self.send_response(status)

@@ -100,6 +100,29 @@ def test_nothing_is_said_without_labels(labelling_server: Server, open_page: Ope
     expect(page.locator("#guesses")).to_be_hidden()
 
 
+@pytest.mark.parametrize(("known", "stops"), [([], 1), (["dress"], 0)])
+def test_a_keyboard_scrolls_labels_without_buttons(
+    labelling_server: Server, open_page: OpenPage, tmp_path: Path, known: list[str], stops: int
+) -> None:
+    page = open_page(labelling_server, width=320)
+    choose(page, cloth(tmp_path, RED))
+    page.wait_for_load_state("networkidle")
+    page.evaluate(
+        """async known => {
+            const {showGuesses} = await import("./guesses.js");
+            const labels = {kind: [["dress", 0.9]], type: [["long-sleeved shirt", 0.9]], colour: [["navy blue", 0.9]]};
+            const facets = [{name: "type", values: known.map(value => ({value, count: 3}))}];
+            showGuesses({...labels, gender: [["women", 0.9]]}, facets, new Map(), () => {}, {kind: null, isOn: false});
+        }""",
+        known,
+    )
+    labels = page.locator("#guesses")
+    assert labels.evaluate("list => list.scrollWidth > list.clientWidth")
+    expect(page.locator("#guesses[tabindex='0']")).to_have_count(stops)
+    expect(labels.get_by_role("button")).to_have_count(len(known))
+    assert violations(page) == []
+
+
 @pytest.mark.parametrize(
     ("value", "word", "found"),
     [

@@ -252,14 +252,14 @@ def test_photos_of_the_web_are_read_several_at_a_time_and_not_more(tmp_path: Pat
     def answer(path: str, times: int) -> tuple[int, bytes]:
         return 200, photo(int(path.strip("/.png")))
 
-    with WebServer(answer, takes_s=0.1) as server:
+    with WebServer(answer, together=object_store.CONNECTIONS) as server:
         table = tmp_path / "shop.csv"
         table.write_text("image\n" + "".join(f"{server.address}/{number}.png\n" for number in range(60)))
         with lookalike.open(tmp_path / "g", model=str(tiny_model)) as shop:
             report = shop.index(table)
     assert (report.added, report.skipped) == (60, [])
     assert server.asked == {f"/{number}.png": 1 for number in range(60)}
-    assert object_store.CONNECTIONS // 2 < server.most <= object_store.CONNECTIONS
+    assert server.most == object_store.CONNECTIONS
 
 
 def test_the_cache_keeps_to_its_bound_and_forgets_what_nobody_looks_at(tmp_path: Path) -> None:

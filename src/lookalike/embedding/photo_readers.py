@@ -92,11 +92,13 @@ class PhotoReaders:
         self.met: set[bytes] = set()
         self.workers = workers or processors()
         self.threads = ThreadPoolExecutor(self.workers, thread_name_prefix="decode")
-        self._fetchers = ThreadPoolExecutor(workers or max(self.workers, CONNECTIONS), thread_name_prefix="fetch")
+        self._connections = workers or max(self.workers, CONNECTIONS)
+        self._fetchers = ThreadPoolExecutor(self._connections, thread_name_prefix="fetch")
         self._preparation = self._preparation_elsewhere()
         self._pool: DecoderPool | None = None
         self._is_closing = False
         self._sent = self.reading = 0
+        self._has_fetched = False
         self._next: list[PhotoTask] = []
         self._on_their_way: deque[tuple[Sequence[PhotoTask], Future[Reads]]] = deque()
 
@@ -115,7 +117,8 @@ class PhotoReaders:
     @property
     def at_once(self) -> int:
         """Number of photos that are read in parallel, or wait for those."""
-        return self.workers * (1 if self._pool is None else CHUNK)
+        local = self.workers * (1 if self._pool is None else CHUNK)
+        return max(local, self._connections) if self._has_fetched else local
 
     def send(self, work: PhotoTask) -> None:
         """Start reading a photo, in the larger pool when it is in a store, and else with others for one process."""
@@ -124,6 +127,7 @@ class PhotoReaders:
         self._sent += 1
         if is_address(work.item.location):
             self.send_rest()
+            self._has_fetched = True
             self._submit(self._fetchers, [work])
             return
         self._next.append(work)

@@ -26,6 +26,8 @@ export function showGuesses(labels, facets, filters, change, same) {
 	const place = byId("guesses");
 	place.hidden = !chips.size;
 	const isButton = one => Number(one instanceof HTMLButtonElement);
+	if ([...chips.values()].some(isButton)) place.removeAttribute("tabindex");
+	else place.tabIndex = 0; // a keyboard scrolls it
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
 	refill(place, ...sorted.map(one => make("li", one)));
 }
