@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,18 @@ from lookalike.storage.files import write_whole
 from lookalike.training.data.shared import put_beside, shared_beside
 from lookalike.types import Float32, Item
 
+REPORT_S = 60.0
 
-def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, content: str, resumed: bool = False) -> int:
+
+def make_teacher_rows(
+    model: str,
+    items: Sequence[Item],
+    *,
+    file: Path,
+    content: str,
+    resumed: bool = False,
+    report: Callable[[str], None] = lambda line: None,
+) -> int:
     """Write the teacher's embeddings of training photos, unless the file has those of the same teacher and photos.
 
     Args:
@@ -31,6 +42,7 @@ def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, content:
         file: File to write, in the run folder.
         content: Checksum of the training photos.
         resumed: Whether the run is resumed: the file must be of the same teacher then.
+        report: Called with a line before the first photo, and every minute.
 
     Returns:
         Number of photos that were embedded.
@@ -56,7 +68,7 @@ def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, content:
         if others is not None and others.is_file():
             put_beside(others, file)
             return 0
-        rows = _embedded(embedder, items, model=model)
+        rows = _embedded(embedder, items, model=model, report=report)
         kept = io.BytesIO()
         np.savez(kept, rows=rows, made_of=np.array(made_of))
         write_whole(file, kept.getvalue())
@@ -67,14 +79,20 @@ def make_teacher_rows(model: str, items: Sequence[Item], *, file: Path, content:
     return int((~np.isnan(rows[:, 0])).sum())
 
 
-def _embedded(embedder: PhotoEmbedder, items: Sequence[Item], *, model: str) -> Float32:
+def _embedded(
+    embedder: PhotoEmbedder, items: Sequence[Item], *, model: str, report: Callable[[str], None]
+) -> Float32:
     """Embed photos: (N, T) float32; nan where one cannot be read."""
     space = embedder.spaces[0]
     rows = np.full((len(items), space.dimension), np.nan, dtype=np.float32)
     numbered = [Item(str(place), item.photo, root=item.root, box=item.box) for place, item in enumerate(items)]
-    for outcome in embed_photos(
-        map(PhotoTask, numbered), {"decode": 0.0, "wait": 0.0, "embed": 0.0}, embedder=embedder
-    ):
+    report(f"the teacher embeds {len(items):,} training photos")
+    told = time.monotonic()
+    seconds = {"decode": 0.0, "wait": 0.0, "embed": 0.0}
+    for done, outcome in enumerate(embed_photos(map(PhotoTask, numbered), seconds, embedder=embedder)):
+        if time.monotonic() - told > REPORT_S:
+            told = time.monotonic()
+            report(f"the teacher has embedded {done:,} of {len(items):,}")
         if isinstance(outcome, Embedded):
             rows[[int(item.id) for item in outcome.items]] = outcome.vectors[space.name]
     if np.isnan(rows).all():

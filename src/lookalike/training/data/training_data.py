@@ -128,7 +128,7 @@ class TrainingData:
             file: File of the embeddings, in the run folder.
             content: Checksum of the training photos, by which other runs of a sweep find the embeddings.
             resumed: Whether the run is resumed, whose teacher must be the same.
-            report: Called with a line if photos were embedded.
+            report: Called with lines while photos are embedded, and after it.
 
         Raises:
             ModelError: The teacher is missing or damaged, or cannot be fetched.
@@ -137,7 +137,9 @@ class TrainingData:
         """
         model = self.settings.teacher.model
         with model_files([model if has_name(model) else str(self.base / model)]) as [teacher]:
-            made = make_teacher_rows(teacher, self.photos.items, file=file, content=content, resumed=resumed)
+            made = make_teacher_rows(
+                teacher, self.photos.items, file=file, content=content, resumed=resumed, report=report
+            )
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
         self.photos.targets = read_teacher_rows(file)
