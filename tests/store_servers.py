@@ -68,7 +68,6 @@ def forget_stores() -> None:
     s3fs.S3FileSystem.clear_instance_cache()
 
 
-
 class WebServer:
     """Answers `GET` with what `answer` gives: a status and a body.
 

@@ -79,9 +79,7 @@ def make_teacher_rows(
     return int((~np.isnan(rows[:, 0])).sum())
 
 
-def _embedded(
-    embedder: PhotoEmbedder, items: Sequence[Item], *, model: str, report: Callable[[str], None]
-) -> Float32:
+def _embedded(embedder: PhotoEmbedder, items: Sequence[Item], *, model: str, report: Callable[[str], None]) -> Float32:
     """Embed photos: (N, T) float32; nan where one cannot be read."""
     space = embedder.spaces[0]
     rows = np.full((len(items), space.dimension), np.nan, dtype=np.float32)
