@@ -56,8 +56,8 @@ def _lines(what: str) -> Callable[[int, int], None]:
         per_second = rate.of(done)
         if monotonic() - last >= LINE_EVERY_S:
             last = monotonic()
-            left = (total - done) / max(per_second, 1e-6) / 60
-            say(f"{done:,} of {total:,} {what}, {_shown(per_second)}, {left:.0f} min left")
+            left = f", {(total - done) / per_second / 60:.0f} min left" if per_second else ""
+            say(f"{done:,} of {total:,} {what}, {_shown(per_second)}{left}")
 
     return tell
 
