@@ -22,7 +22,7 @@ import numpy as np
 from scipy import stats
 
 from lookalike.finding.finder import Finder
-from lookalike.retrieval.garment_choice import BOXED
+from lookalike.retrieval.garment_choice import NAMED
 from lookalike.types import Bool, Float32, Garment, Int64
 from worn_data import (
     CCP,
@@ -290,7 +290,7 @@ def main() -> None:
     if given.finder:
         finder = Finder(given.finder)
         garments = {
-            photo: finder.find(photo, least=BOXED) for photo in dict.fromkeys(query.photo for query in photos.street)
+            photo: finder.find(photo, least=NAMED) for photo in dict.fromkeys(query.photo for query in photos.street)
         }
     models = [described(model, photos, kept=given.kept, garments=garments) for model in given.models]
     print(", ".join(f"{name}: {len(items)}" for name, items in galleries.items()))

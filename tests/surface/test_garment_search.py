@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lookalike.finding.prominence import most_prominent, most_prominent_of_sever
 from lookalike.gallery.garment_option import AUTO, WHOLE
 from lookalike.kinds import KINDS
 from lookalike.render.captions import garment_line
+from lookalike.retrieval.garment_choice import choose_garment
 from lookalike.server.app import create_app
 from lookalike.server.startup import open_context
 from lookalike.types import Box, Garment
@@ -122,6 +124,19 @@ def test_the_command_names_the_garment(
     for wrong in ("drees", "9", "dress"):
         assert main(["search", str(street_photo), *options, "--garment", wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_kind_that_is_asked_for_may_be_a_weak_one() -> None:
+    top, bag = Garment(Box(0, 0, 90, 90), "top", 0.9), Garment(Box(0, 0, 20, 20), "bag", 0.2)
+    found = [top, bag, Garment(Box(0, 0, 80, 80), "bag", 0.1), Garment(Box(0, 0, 9, 9), "hat", 0.06)]
+    choice = choose_garment(found, "bag", photo="q.jpg")
+    assert (choice.garment, choice.number, choice.found) == (bag, 2, [top, bag])
+    sure = replace(bag, score=0.3)
+    assert choose_garment([top, sure, *found[2:]], "bag", photo="q.jpg").garment == sure
+    assert choose_garment(found, "auto", photo="q.jpg").found == [top]
+    for asked in ("2", "dress"):
+        with pytest.raises(NoGarmentError, match=f"q.jpg: garment {asked} was not found; found: 1 top$"):
+            choose_garment(found, asked, photo="q.jpg")
 
 
 def test_a_photo_may_be_bytes_open_or_pixels(opened: lookalike.Retriever, street_photo: Path) -> None:

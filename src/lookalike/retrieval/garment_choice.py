@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 SAME, ALIKE = 0.4, 0.6
 """Least intersection over union of a box and the garment that it shows, and of one that counts before weaker ones."""
 
-BOXED: Final = 0.05
-"""Least score of the garment that a box shows. Whoever draws a box says that there is something: on dev photos of
-people, nine in ten of the true boxes have such a garment, and its kind is as often right as with a least score of 0.3.
+NAMED: Final = 0.05
+"""Least score of the garment that a box shows, or of a kind that is asked for. Whoever draws a box or names a kind says
+that there is something: on dev photos of people, nine in ten of the true boxes have such a garment, and its kind is as
+often right as with a least score of 0.3.
 """
 
 
@@ -96,8 +97,7 @@ def part_of_photo(
         return Part(examples, request.box)
     started = perf_counter()
     examples = rereadable(examples, limits=limits)
-    least = SURE if request.box is None else BOXED
-    found = found_garments(loaded, examples.photos[0], least=least, limits=limits)
+    found = found_garments(loaded, examples.photos[0], least=NAMED, limits=limits)
     took = {"find": (perf_counter() - started) * 1000}
     if request.box is not None:
         return Part(examples, request.box, garment=shown_in(request.box, found), took=took)
@@ -148,22 +148,26 @@ def choose_garment(found: Sequence[Garment], asked: str, *, photo: str) -> Garme
     """Choose one of the garments of a photo.
 
     Args:
-        found: Garments, highest score first.
+        found: Garments, highest score first. One with a score below `SURE` is chosen only by its kind, if there is no
+            surer one of it.
         asked: `auto`, a kind, or a number from 1.
         photo: Name of the photo for messages.
 
     Raises:
         NoGarmentError: There is no garment of this kind or number.
     """
+    sure = [garment for garment in found if garment.score >= SURE]
     if asked.isdecimal():
-        number = int(asked) if int(asked) <= len(found) else None
+        number = int(asked) if int(asked) <= len(sure) else None
     elif asked == AUTO:
-        number = most_prominent_of_several(found)
+        number = most_prominent_of_several(sure)
     else:
-        number = most_prominent(found, kind=asked)
+        if asked not in (garment.kind for garment in sure):
+            sure += [garment for garment in found if garment.kind == asked][:1]
+        number = most_prominent(sure, kind=asked)
     if number is None and asked != AUTO:
-        raise NoGarmentError(photo, asked, [garment.kind for garment in found])
-    return GarmentChoice(asked, found, number)
+        raise NoGarmentError(photo, asked, [garment.kind for garment in sure])
+    return GarmentChoice(asked, sure, number)
 
 
 def shown_in(box: Box, found: Sequence[Garment]) -> Garment | None:
