@@ -11,7 +11,7 @@ import numpy as np
 
 from colour_families import family_of
 from lookalike.finding.boxes import intersection_over_union
-from lookalike.finding.decoding import SURE
+from lookalike.finding.decoding import LISTED
 from lookalike.images import open_image
 from lookalike.kinds import kind_of, type_of
 from lookalike.retrieval.garment_choice import shown_in
@@ -180,7 +180,7 @@ def as_found(garments: Mapping[Path, Sequence[Garment]]) -> View:
     """View of the found garment that overlaps the true one best, else of the whole photo."""
 
     def view(query: Shown) -> Shown:
-        found = [garment.box for garment in garments[query.photo] if garment.score >= SURE]
+        found = [garment.box for garment in garments[query.photo] if garment.score >= LISTED]
         if not found or query.box is None:
             return whole(query)
         boxes = np.array([box.to_list() for box in found], dtype=np.float32)

@@ -16,6 +16,7 @@ from small_shop import Shop
 from starlette.testclient import TestClient
 
 import lookalike
+from lookalike.answers import GarmentChoice
 from lookalike.cli import main
 from lookalike.errors import NoFinderError, NoGarmentError, UnknownNameError, UsageError
 from lookalike.finding import finder as finder_module
@@ -162,7 +163,7 @@ def test_a_garment_goes_with_one_photo(opened: lookalike.Retriever, street_photo
     assert opened.search(street_photo, garment=2).matches == opened.search(street_photo, garment="2").matches
     with pytest.raises(NoGarmentError) as caught:
         opened.search(street_photo, garment="7")
-    assert (caught.value.asked, caught.value.found) == ("7", ("trousers", "top", "trousers", "trousers"))
+    assert (caught.value.asked, caught.value.found) == ("7", ("trousers", "top", "trousers", "trousers", "trousers"))
 
 
 def test_auto_is_the_default_for_one_photo_without_a_box(opened: lookalike.Retriever, street_photo: Path) -> None:
@@ -189,7 +190,11 @@ def test_auto_chooses_among_several_garments_only() -> None:
     assert most_prominent_of_several([]) is None
     assert most_prominent_of_several([shirt]) is None
     assert most_prominent_of_several([shirt, part]) is None
-    assert most_prominent_of_several([shirt, part, Garment(Box(20, 80, 80, 140), "skirt", 0.4)]) == 1
+    skirt, large = Garment(Box(20, 80, 80, 140), "skirt", 0.4), Garment(Box(0, 0, 900, 900), "dress", 0.29)
+    assert most_prominent_of_several([shirt, part, skirt, large]) == 1
+    assert most_prominent_of_several([shirt, replace(skirt, score=0.29)]) is None
+    line = garment_line(GarmentChoice("auto", [shirt, replace(skirt, score=0.29)], None))
+    assert line == "garment: 1 top 0.90, 2 skirt 0.29; the whole photo was looked at"
 
 
 def test_garments_over_http(client: TestClient, street_photo: Path, tiny_finder: Path) -> None:
@@ -216,7 +221,7 @@ def test_http_says_what_is_wrong_with_a_garment(client: TestClient, street_photo
     assert {*KINDS, AUTO, WHOLE} <= {*unknown.json()["error"]["known"]}
     missing = sent(client, street_photo, garment="dress")
     assert (missing.status_code, missing.json()["error"]["code"]) == (422, "no_garment")
-    assert missing.json()["error"]["found"] == ["trousers", "top", "trousers", "trousers"]
+    assert missing.json()["error"]["found"] == ["trousers", "top", "trousers", "trousers", "trousers"]
     for data in ({"garment": "top", "box": "0,0,9,9"}, {"garment": "top", "id": "red-1"}):
         answer = sent(client, street_photo, **data)
         assert answer.status_code == (400 if "box" in data else 200)

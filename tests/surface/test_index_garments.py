@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -371,6 +372,16 @@ def test_a_photo_of_one_garment_is_embedded_whole(opened: lookalike.Retriever, f
     assert opened.gallery.get("small.png").garments == (small,)
     answer = opened.search(folder / "large.png", garment="auto")  # which looks at the whole photo too
     assert answer.matches[0].score == pytest.approx(1, abs=1e-5) and answer.matches[0].item.id == "large.png"
+
+
+def test_only_sure_garments_are_indexed(
+    opened: lookalike.Retriever, folder: Path, street_photo: Path, tiny_finder: Path
+) -> None:
+    shutil.copy(street_photo, folder / "street.png")
+    opened.index(folder, garments=True)
+    listed = lookalike.find_garments(street_photo, finder=tiny_finder)
+    indexed = opened.gallery.get("street.png").garments
+    assert {*indexed} == {garment for garment in listed if garment.score >= 0.3} < {*listed}
 
 
 def test_a_photo_that_cannot_be_read_is_named(opened: lookalike.Retriever, folder: Path) -> None:

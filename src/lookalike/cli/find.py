@@ -14,7 +14,7 @@ from lookalike.cli.options import FinderFile, Json
 from lookalike.cli.query_photos import opened
 from lookalike.cli.search import check_can_be_written
 from lookalike.errors import PhotoError, UsageError
-from lookalike.finding.decoding import SURE
+from lookalike.finding.decoding import LISTED
 
 
 def find(
@@ -28,7 +28,7 @@ def find(
     ] = None,
     least: Annotated[
         float, typer.Option("--least", metavar="SCORE", help="Lowest score of a garment, from 0.05 to 1.")
-    ] = SURE,
+    ] = LISTED,
     finder: FinderFile = None,
 ) -> int:
     """Find the garments in photos: box, kind and score of each."""

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from lookalike.finding.boxes import areas
+from lookalike.finding.decoding import SURE
 from lookalike.finding.finder import Finder
 from lookalike.finding.prominence import most_prominent_of_several, prominence
 from lookalike.images import DEFAULT_LIMITS, Limits, Source
@@ -43,7 +44,7 @@ class CatalogueFinder:
         Raises:
             PhotoError: The photo cannot be read.
         """
-        found, (width, height) = self._finder.find_with_size(source, limits=limits)
+        found, (width, height) = self._finder.find_with_size(source, least=SURE, limits=limits)
         garments = sorted(found, key=prominence, reverse=True)
         if garments and most_prominent_of_several(garments) is None:
             [box] = areas(np.array([garments[0].box.to_list()], dtype=np.float32))

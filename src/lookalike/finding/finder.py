@@ -16,7 +16,7 @@ import numpy as np
 
 from lookalike.embedding.model_loading import processors
 from lookalike.errors import ModelError, NoFinderError, UsageError
-from lookalike.finding.decoding import LEAST, SURE, Decoded, decode
+from lookalike.finding.decoding import LEAST, LISTED, Decoded, decode
 from lookalike.images import DEFAULT_LIMITS, Limits, Source, open_with_size
 from lookalike.kinds import KINDS
 from lookalike.models.content_hash import read_checked, require_checksum
@@ -68,7 +68,7 @@ class Finder:
         self._remembering = threading.Lock()
         self._remembered: OrderedDict[object, tuple[Decoded, tuple[int, int]]] = OrderedDict()
 
-    def find(self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
+    def find(self, source: Source, *, least: float = LISTED, limits: Limits = DEFAULT_LIMITS) -> list[Garment]:
         """Find the garments of a photo, highest score first.
 
         Args:
@@ -83,7 +83,7 @@ class Finder:
         return self.find_with_size(source, least=least, limits=limits)[0]
 
     def find_with_size(
-        self, source: Source, *, least: float = SURE, limits: Limits = DEFAULT_LIMITS
+        self, source: Source, *, least: float = LISTED, limits: Limits = DEFAULT_LIMITS
     ) -> tuple[list[Garment], tuple[int, int]]:
         """Find the garments of a photo as `find` does; returns also its width and height, upright, in pixels."""
         check_least(least)
@@ -189,7 +189,9 @@ def _check_shapes(shapes: Mapping[str, list[object]], *, kinds: int, path: Path)
         )
 
 
-def find_garments(photo: Source, *, finder: str | os.PathLike[str] | None = None, least: float = SURE) -> list[Garment]:
+def find_garments(
+    photo: Source, *, finder: str | os.PathLike[str] | None = None, least: float = LISTED
+) -> list[Garment]:
     """Find the garments in a photo, highest score first.
 
     Args:

@@ -87,7 +87,8 @@ def garment_line(choice: GarmentChoice) -> str:
     """Garment that was looked at, and the others, with their numbers and scores."""
     named = [f"{number} {garment.kind} {garment.score:.2f}" for number, garment in enumerate(choice.found, start=1)]
     if choice.number is None:
-        return f"garment: {f'{named[0]} alone' if named else 'none was found'}; the whole photo was looked at"
+        seen = f"{', '.join(named)}{' alone' * (len(named) == 1)}" if named else "none was found"
+        return f"garment: {seen}; the whole photo was looked at"
     others = ", ".join(name for number, name in enumerate(named, start=1) if number != choice.number)
     return f"garment: {named[choice.number - 1]}; others: {others or 'none'}"
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from lookalike.answers import GarmentChoice
 from lookalike.errors import NoFinderError, NoGarmentError
-from lookalike.finding.decoding import SURE
+from lookalike.finding.decoding import LISTED
 from lookalike.finding.prominence import most_prominent, most_prominent_of_several
 from lookalike.gallery.garment_option import AUTO, DEFAULT_GARMENT, WHOLE
 from lookalike.gallery.request import SearchRequest
@@ -148,7 +148,7 @@ def choose_garment(found: Sequence[Garment], asked: str, *, photo: str) -> Garme
     """Choose one of the garments of a photo.
 
     Args:
-        found: Garments, highest score first. One with a score below `SURE` is chosen only by its kind, if there is no
+        found: Garments, highest score first. One with a score below `LISTED` is chosen only by its kind, if there is no
             surer one of it.
         asked: `auto`, a kind, or a number from 1.
         photo: Name of the photo for messages.
@@ -156,22 +156,22 @@ def choose_garment(found: Sequence[Garment], asked: str, *, photo: str) -> Garme
     Raises:
         NoGarmentError: There is no garment of this kind or number.
     """
-    sure = [garment for garment in found if garment.score >= SURE]
+    listed = [garment for garment in found if garment.score >= LISTED]
     if asked.isdecimal():
-        number = int(asked) if int(asked) <= len(sure) else None
+        number = int(asked) if int(asked) <= len(listed) else None
     elif asked == AUTO:
-        number = most_prominent_of_several(sure)
+        number = most_prominent_of_several(listed)
     else:
-        if asked not in (garment.kind for garment in sure):
-            sure += [garment for garment in found if garment.kind == asked][:1]
-        number = most_prominent(sure, kind=asked)
+        if asked not in (garment.kind for garment in listed):
+            listed += [garment for garment in found if garment.kind == asked][:1]
+        number = most_prominent(listed, kind=asked)
     if number is None and asked != AUTO:
-        raise NoGarmentError(photo, asked, [garment.kind for garment in sure])
-    return GarmentChoice(asked, sure, number)
+        raise NoGarmentError(photo, asked, [garment.kind for garment in listed])
+    return GarmentChoice(asked, listed, number)
 
 
 def shown_in(box: Box, found: Sequence[Garment]) -> Garment | None:
-    """The garment whose box is most like another one; one with a score below `SURE` counts if no surer one is `ALIKE`.
+    """The garment whose box is most like another one; one that is not `LISTED` counts if no listed one is `ALIKE`.
 
     Args:
         box: Box.
@@ -182,7 +182,7 @@ def shown_in(box: Box, found: Sequence[Garment]) -> Garment | None:
     """
     from lookalike.finding.boxes import intersection_over_union
 
-    for garments, least in (([each for each in found if each.score >= SURE], ALIKE), (found, SAME)):
+    for garments, least in (([each for each in found if each.score >= LISTED], ALIKE), (found, SAME)):
         boxes = np.array([each.box.to_list() for each in garments], dtype=np.float32).reshape(-1, 4)
         overlaps = intersection_over_union(np.array([box.to_list()], dtype=np.float32), boxes)[0]
         if (overlaps >= least).any():
