@@ -87,12 +87,14 @@ def _embedded(embedder: PhotoEmbedder, items: Sequence[Item], *, model: str, rep
     report(f"the teacher embeds {len(items):,} training photos")
     told = time.monotonic()
     seconds = {"decode": 0.0, "wait": 0.0, "embed": 0.0}
-    for done, outcome in enumerate(embed_photos(map(PhotoTask, numbered), seconds, embedder=embedder)):
+    done = 0
+    for outcome in embed_photos(map(PhotoTask, numbered), seconds, embedder=embedder):
+        if isinstance(outcome, Embedded):
+            rows[[int(item.id) for item in outcome.items]] = outcome.vectors[space.name]
+        done += len(outcome.items) if isinstance(outcome, Embedded) else 1
         if time.monotonic() - told > REPORT_S:
             told = time.monotonic()
             report(f"the teacher has embedded {done:,} of {len(items):,}")
-        if isinstance(outcome, Embedded):
-            rows[[int(item.id) for item in outcome.items]] = outcome.vectors[space.name]
     if np.isnan(rows).all():
         raise TrainingError(f"the teacher {model} can read none of the {len(items):,} training photos")
     return rows
