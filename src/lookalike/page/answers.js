@@ -17,6 +17,7 @@ export const keyOf = ({item, photo, box, garment, weights, filters, text, textWe
 const isMoving = () => settings.events && document.querySelector(".held, [type=range]:active") !== null;
 
 export class Answers {
+	#tellsKinds = false; // whether the model has labels
 	passing = false; // the last answer was asked for meanwhile
 	#kept = new Map(); // key -> what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
@@ -46,6 +47,7 @@ export class Answers {
 		if (!matches.length && query.kind && asked.same_kind === AUTO)
 			// no item is of the kind
 			({matches, query} = await search({...page, same_kind: false}, signal, sent));
+		this.#tellsKinds ||= Boolean(query.labels?.kind);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
 		const answer = {
 			matches: [
@@ -112,12 +114,13 @@ export class Answers {
 	}
 
 	/** Part of the photo to ask for: a box, or a garment that the server has to find. */
-	async #part({photo, box, garment}) {
+	async #part({photo, box, garment, sameKind}) {
 		if (!photo || box || !(await findsGarments())) return {box};
 		const found = this.#found.get(photo);
 		const number = garment ? Number(garment) : found?.auto;
 		const known = found?.garments.find(one => one.number === number);
-		if (known) return {box: known.box};
+		// without labels its kind is asked for by its number
+		if (known && (sameKind === false || this.#tellsKinds)) return {box: known.box};
 		return {garment: garment ?? (found?.auto === null ? WHOLE : AUTO)};
 	}
 

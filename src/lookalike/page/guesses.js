@@ -7,6 +7,13 @@ import {message} from "./settings.js";
 
 const LEAST = 0.5; // probability from which a label is shown
 
+// A keyboard scrolls labels without buttons if they do not fit.
+const overflow = new ResizeObserver(() => {
+	const place = byId("guesses");
+	if (place.scrollWidth > place.clientWidth && !place.querySelector("button")) place.tabIndex = 0;
+	else place.removeAttribute("tabindex");
+});
+
 /**
  * @param {Record<string, [string, number][]>} labels Words with probabilities, highest first, by head of the model.
  * @param {import("./types.js").Facet[]} facets
@@ -26,10 +33,9 @@ export function showGuesses(labels, facets, filters, change, same) {
 	const place = byId("guesses");
 	place.hidden = !chips.size;
 	const isButton = one => Number(one instanceof HTMLButtonElement);
-	if ([...chips.values()].some(isButton)) place.removeAttribute("tabindex");
-	else place.tabIndex = 0; // a keyboard scrolls it
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
 	refill(place, ...sorted.map(one => make("li", one)));
+	overflow.observe(place);
 }
 
 /** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
