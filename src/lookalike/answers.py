@@ -17,7 +17,8 @@ class GarmentChoice:
     Attributes:
         asked: What was asked for: `auto`, a kind, or a number.
         found: Garments of the photo, highest score first.
-        number: Number in `found`, from 1, of the garment looked at; None is the whole photo: `auto` found none or one.
+        number: Number in `found`, from 1, of the garment looked at; None is the whole photo, as `auto` found no two
+            separate ones that are sure.
     """
 
     asked: str

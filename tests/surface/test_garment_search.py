@@ -132,12 +132,34 @@ def test_a_kind_that_is_asked_for_may_be_a_weak_one() -> None:
     found = [top, bag, Garment(Box(0, 0, 80, 80), "bag", 0.1), Garment(Box(0, 0, 9, 9), "hat", 0.06)]
     choice = choose_garment(found, "bag", photo="q.jpg")
     assert (choice.garment, choice.number, choice.found) == (bag, 2, [top, bag])
+    assert garment_line(choice) == "garment: bag 0.20, not listed; others: 1 top 0.90"
     sure = replace(bag, score=0.3)
     assert choose_garment([top, sure, *found[2:]], "bag", photo="q.jpg").garment == sure
     assert choose_garment(found, "auto", photo="q.jpg").found == [top]
     for asked in ("2", "dress"):
         with pytest.raises(NoGarmentError, match=f"q.jpg: garment {asked} was not found; found: 1 top$"):
             choose_garment(found, asked, photo="q.jpg")
+
+
+def test_a_weak_garment_is_searched_by_its_kind_through_every_door(
+    opened: lookalike.Retriever, client: TestClient, tiny_finder: Path, shop: Shop, tmp_path: Path
+) -> None:
+    drawn = Image.new("RGB", (128, 128), (128, 128, 128))
+    drawn.paste((255, 0, 0), (40, 40, 64, 64))
+    drawn.paste((0, 0, 255), (8, 80, 72, 120))
+    photo = tmp_path / "q.png"
+    drawn.save(photo)
+    found = lookalike.find_garments(photo, finder=tiny_finder, least=0.05)
+    top = next(garment for garment in found if garment.kind == "top")
+    assert top.score < 0.22 and top not in lookalike.find_garments(photo, finder=tiny_finder)
+    answer = opened.search(photo, garment="top", k=3)
+    assert answer.query.garment is not None and answer.query.garment.garment == top
+    assert answer.matches == opened.search(photo, box=top.box, k=3).matches
+    served = sent(client, photo, garment="top").json()["query"]["garment"]
+    assert (served["kind"], served["score"], served["asked"]) == ("top", top.score, "top")
+    options = ["-g", str(shop.gallery), "--model", str(shop.model), "--finder", str(tiny_finder)]
+    assert main(["search", str(photo), *options, "--garment", "top"]) == 0
+    assert main(["search", str(photo), *options, "--garment", "hat"]) == 2
 
 
 def test_a_photo_may_be_bytes_open_or_pixels(opened: lookalike.Retriever, street_photo: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
 
 import lookalike
+from lookalike.answers import GarmentChoice
 from lookalike.embedding.embedder import PhotoEmbedder
 from lookalike.embedding.labels import PhotoLabels
 from lookalike.embedding.model_loading import open_network
@@ -117,3 +119,7 @@ def test_a_weak_garment_is_evidence_and_does_not_decide() -> None:
     for garment, expected in ((WEAK_HAT, "shoes"), (FAR_BAG, "bag"), (None, "shoes")):
         assert kind_of_photo(labels, Part(examples, BOX, garment=garment), least=0.5) == expected
     assert kind_of_photo(None, Part(examples, BOX, garment=WEAK_HAT), least=0.5) == "hat"
+    for asked, score, expected in (("hat", 0.1, "hat"), ("2", 0.22, "hat"), ("2", 0.21, "shoes")):
+        hat = replace(WEAK_HAT, score=score)
+        choice = GarmentChoice(asked, [FAR_BAG, hat], 2)
+        assert kind_of_photo(labels, Part(examples, BOX, choice, hat), least=0.5) == expected

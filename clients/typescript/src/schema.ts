@@ -818,7 +818,7 @@ export interface components {
             score: number;
             /**
              * Number
-             * @description Place in the list of all garments of the photo, highest score first.
+             * @description Place among the garments of the photo, highest score first; one with a score below 0.22 is asked for by its kind.
              */
             number: number;
             /**
@@ -1509,7 +1509,7 @@ export interface components {
             score: number;
             /**
              * Number
-             * @description Place in the list of all garments of the photo, highest score first.
+             * @description Place among the garments of the photo, highest score first; one with a score below 0.22 is asked for by its kind.
              */
             number: number;
         };
@@ -1686,7 +1686,7 @@ export interface components {
              * @description With `same_kind`: the kind; null if it is unknown, and all kinds were searched.
              */
             kind?: string | null;
-            /** @description Only if a garment was asked for; null is the whole photo, as none or one was found. */
+            /** @description Only if a garment was asked for; null is the whole photo: fewer than two separate garments have a score of 0.3 or more. */
             garment?: components["schemas"]["ChosenGarment"] | null;
             /**
              * Garments
@@ -2313,7 +2313,7 @@ export interface components {
              * @description Part of the photo to search with: x1,y1,x2,y2 in pixels of the upright photo at its full size, such as 40,60,220,330. Only with a single photo.
              */
             box?: string;
-            /** @description Garment of the photo to search with, as a finder finds it: `auto` is the most prominent of several (of one alone, the whole photo), `whole` the whole photo, a kind such as `dress` the most prominent one of that kind, and a number such as `2` the second of those that `/v1/garments` lists. Only with a single photo. */
+            /** @description Garment of the photo to search with, as a finder finds it: `auto` is the most prominent of several (of one alone, the whole photo) with a score of 0.3 or more, `whole` the whole photo, a kind such as `dress` the most prominent one of that kind, or a weak one where none is listed, and a number such as `2` the second of those that `/v1/garments` lists. Only with a single photo. */
             garment?: string | ("auto" | "whole" | "top" | "outerwear" | "dress" | "skirt" | "trousers" | "shorts" | "shoes" | "bag" | "hat" | "glasses" | "scarf" | "belt" | "tie") | unknown;
             /** @description Number of matches. The default is 10. */
             k?: number;

@@ -23,6 +23,7 @@ from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import PhotoError, UsageError
 from lookalike.evaluation.protocol import Protocol
 from lookalike.finding.boxes import intersection_over_union
+from lookalike.finding.decoding import SURE
 from lookalike.finding.finder import Finder
 from lookalike.types import Float32, Garment, Item
 
@@ -111,7 +112,7 @@ def find_boxes(
     result = FoundBoxes(opened.model_id)
     for number, (location, given) in enumerate(photos.items(), start=1):
         try:
-            garments = opened.find(location)
+            garments = opened.find(location, least=SURE)
         except PhotoError:  # it is told with the photos that cannot be embedded
             result.items += [item for item in given if item.id in taking]
         else:

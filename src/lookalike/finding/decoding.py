@@ -20,7 +20,7 @@ people F1 is .69 (masks) and .75 (boxes) instead of .67 and .76 from 0.3 on, and
 .73 (`bench/least_scores.py`)."""
 
 SURE: Final = 0.3
-"""Lowest score of a garment that is searched, or indexed, without being asked for."""
+"""Lowest score of a garment that `auto` chooses, that is indexed, or that takes the place of a given box."""
 
 MOST = 300
 """Number of highest scored candidates before duplicates are removed."""
@@ -45,7 +45,7 @@ class Decoded:
 
     def of_score(self, least: float) -> Decoded:
         """Those of at least a score; removing duplicates first gives the same, as only higher scores remove lower."""
-        kept = self.scores >= least
+        kept = self.scores.round(4) >= least  # as scores are told
         return Decoded(self.boxes[kept], self.kinds[kept], self.scores[kept])
 
 

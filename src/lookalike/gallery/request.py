@@ -204,9 +204,9 @@ class SearchRequest:
         str | int | None,
         Option(
             "Garment of the photo to search with, as a finder finds it: `auto` is the most prominent of several (of "
-            "one alone, the whole photo), `whole` the whole photo, a kind such as `dress` the most prominent one of "
-            "that kind, and a number such as `2` the second of those that `/v1/garments` lists. Only with a single "
-            "photo.",
+            "one alone, the whole photo) with a score of 0.3 or more, `whole` the whole photo, a kind such as `dress` "
+            "the most prominent one of that kind, or a weak one where none is listed, and a number such as `2` the "
+            "second of those that `/v1/garments` lists. Only with a single photo.",
             examples=("auto", "dress", "2"),
             of_photo=True,
         ),

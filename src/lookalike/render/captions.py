@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookalike.answers import Answer, GarmentChoice, Match, Query, QueryText
+from lookalike.finding.decoding import LISTED
 from lookalike.gallery.request import FULL_TEXT
 from lookalike.types import JSON, NAMING_ATTRIBUTES, Facet, Item
 
@@ -90,7 +91,9 @@ def garment_line(choice: GarmentChoice) -> str:
         seen = f"{', '.join(named)}{' alone' * (len(named) == 1)}" if named else "none was found"
         return f"garment: {seen}; the whole photo was looked at"
     others = ", ".join(name for number, name in enumerate(named, start=1) if number != choice.number)
-    return f"garment: {named[choice.number - 1]}; others: {others or 'none'}"
+    chosen = choice.found[choice.number - 1]
+    name = named[choice.number - 1] if chosen.score >= LISTED else f"{chosen.kind} {chosen.score:.2f}, not listed"
+    return f"garment: {name}; others: {others or 'none'}"
 
 
 def labels_line(query: Query) -> str:

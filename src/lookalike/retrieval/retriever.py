@@ -85,7 +85,7 @@ class Retriever(Resources):
             where: Filter on the items' attributes, such as `price < 80 and season = 'Summer'`.
             box: Part of the photo to search with.
             garment: Garment to search with: `auto` (the most prominent of several), `whole` (the whole photo), a kind
-                such as `dress`, or its number in the answer; None is
+                such as `dress`, which may be a weak one, or the number of a listed one; None is
                 `lookalike.gallery.garment_option.DEFAULT_GARMENT`.
             metrics: Metric of SciPy's cdist by space; the score is then minus the weighted sum of the distances.
             index: `auto`, `exact`, `kmeans`, `ivf` or `hnsw`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from lookalike.embedding.labels import KIND
 from lookalike.errors import UsageError
-from lookalike.finding.decoding import SURE
+from lookalike.finding.decoding import LISTED
 from lookalike.gallery.request import AUTO_KIND
 from lookalike.kinds import KIND_OF, kind_of
 
@@ -78,12 +78,13 @@ def fits(where: str) -> bool:
 
 
 def kind_of_photo(labels: PhotoLabels | None, part: Part, *, least: float) -> str | None:
-    """Kind of a photo: that of a garment that the finder is sure of in its part, else the most probable label.
+    """Kind of a photo: that of the garment in its part, if it is listed or was asked for, else the most probable label.
 
     None is unknown, or improbable. Labels have taken what the finder sees as evidence, whether it is sure or not.
     """
     garment = part.garment
-    if garment is not None and (garment.score >= SURE or labels is None or KIND not in labels.shown):
+    is_named = part.choice is not None and part.choice.asked == getattr(garment, "kind", None)
+    if garment is not None and (garment.score >= LISTED or is_named or labels is None or KIND not in labels.shown):
         return garment.kind
     if labels is None:
         return None

@@ -77,7 +77,11 @@ class Examples(BaseModel):
 class NumberedGarment(Garment):
     """A garment in the photo of a search."""
 
-    number: int = Field(ge=1, description="Place in the list of all garments of the photo, highest score first.")
+    number: int = Field(
+        ge=1,
+        description="Place among the garments of the photo, highest score first; one with a score below 0.22 is asked "
+        "for by its kind.",
+    )
 
 
 class ChosenGarment(NumberedGarment):
@@ -140,7 +144,9 @@ class QueryEcho(BaseModel):
         default=None, description="With `same_kind`: the kind; null if it is unknown, and all kinds were searched."
     )
     garment: ChosenGarment | None = Field(
-        default=None, description="Only if a garment was asked for; null is the whole photo, as none or one was found."
+        default=None,
+        description="Only if a garment was asked for; null is the whole photo: fewer than two separate garments have a "
+        "score of 0.3 or more.",
     )
     garments: list[NumberedGarment] | None = Field(
         default=None, description="Only if a garment was asked for: the other garments of the photo."
