@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lookalike.cli.running import show_notes
+from lookalike.remote.cache import shared_cache
 from tiny_finder import write_tiny_finder
 from tiny_model import write_tiny_model
 
@@ -44,6 +45,12 @@ def loggers_of_its_own() -> None:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+
+
+@pytest.fixture(autouse=True)
+def cache_of_its_own() -> None:
+    """Open the cache of remote photos in each test as its environment says; an earlier one may have had another."""
+    shared_cache.cache_clear()
 
 
 @pytest.fixture(scope="session")

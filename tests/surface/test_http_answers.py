@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -53,15 +54,15 @@ def ids(answer: Any) -> list[str]:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_a_photo_gets_the_same_answer_by_all_doors(
-    shop: Shop, client: TestClient, capsys: pytest.CaptureFixture[str], question: str
+    shop: Shop, client: TestClient, tiny_finder: Path, capsys: pytest.CaptureFixture[str], question: str
 ) -> None:
     options, arguments = QUESTIONS[question]
     photo = shop.photo("red-2")
     with photo.open("rb") as file:
         there = client.post("/v1/search", files={"photo": (str(photo), file)}, data=form_of(options)).json()
-    with lookalike.open(shop.gallery, model=str(shop.model)) as opened:
+    with lookalike.open(shop.gallery, model=str(shop.model), finder=tiny_finder) as opened:
         here = json.loads(json.dumps(opened.search(photo, **options).to_json()))
-    terminal = asked_in_terminal(shop, capsys, str(photo), *arguments)
+    terminal = asked_in_terminal(shop, capsys, str(photo), "--finder", str(tiny_finder), *arguments)
     assert there["query"].pop("photo") == photo.name  # of the client's folders the server tells nothing
     assert here["query"].pop("photo") == terminal["query"].pop("photo") == str(photo)
     assert without_times(there) == without_times(here) == without_times(terminal)
