@@ -64,7 +64,8 @@ class Table:
     def __init__(self, file: object) -> None:
         assert file is None
 
-    def find(self, location: str) -> Sequence[Garment]:
+    def find(self, location: str, *, least: float) -> Sequence[Garment]:
+        assert least == 0.3
         found = PHOTOS[location]
         if found is None:
             raise PhotoError(location, "not a photo")

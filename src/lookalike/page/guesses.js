@@ -35,6 +35,7 @@ export function showGuesses(labels, facets, filters, change, same) {
 	const isButton = one => Number(one instanceof HTMLButtonElement);
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
 	refill(place, ...sorted.map(one => make("li", one)));
+	overflow.disconnect(); // else it would not look again
 	overflow.observe(place);
 }
 
