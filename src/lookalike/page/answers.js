@@ -17,7 +17,7 @@ export const keyOf = ({item, photo, box, garment, weights, filters, text, textWe
 const isMoving = () => settings.events && document.querySelector(".held, [type=range]:active") !== null;
 
 export class Answers {
-	#tellsKinds = false; // whether the model has labels
+	#tellsKinds = false;
 	passing = false; // the last answer was asked for meanwhile
 	#kept = new Map(); // key -> what was fetched so far
 	#found = new Map(); // photo -> {garments, auto}: its garments, and the number that the server chose, undefined if not asked
@@ -45,7 +45,6 @@ export class Answers {
 		const page = {...asked, k, offset: before.length, remember};
 		let {matches, query} = await search(page, signal, sent);
 		if (!matches.length && query.kind && asked.same_kind === AUTO)
-			// no item is of the kind
 			({matches, query} = await search({...page, same_kind: false}, signal, sent));
 		this.#tellsKinds ||= Boolean(query.labels?.kind);
 		if (query.garments) this.#learn(state.photo, query, asked.garment);
@@ -119,7 +118,6 @@ export class Answers {
 		const found = this.#found.get(photo);
 		const number = garment ? Number(garment) : found?.auto;
 		const known = found?.garments.find(one => one.number === number);
-		// without labels its kind is asked for by its number
 		if (known && (sameKind === false || this.#tellsKinds)) return {box: known.box};
 		return {garment: garment ?? (found?.auto === null ? WHOLE : AUTO)};
 	}

@@ -7,13 +7,6 @@ import {message} from "./settings.js";
 
 const LEAST = 0.5; // probability from which a label is shown
 
-// A keyboard scrolls labels without buttons if they do not fit.
-const overflow = new ResizeObserver(() => {
-	const place = byId("guesses");
-	if (place.scrollWidth > place.clientWidth && !place.querySelector("button")) place.tabIndex = 0;
-	else place.removeAttribute("tabindex");
-});
-
 /**
  * @param {Record<string, [string, number][]>} labels Words with probabilities, highest first, by head of the model.
  * @param {import("./types.js").Facet[]} facets
@@ -35,8 +28,7 @@ export function showGuesses(labels, facets, filters, change, same) {
 	const isButton = one => Number(one instanceof HTMLButtonElement);
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
 	refill(place, ...sorted.map(one => make("li", one)));
-	overflow.disconnect(); // else it would not look again
-	overflow.observe(place);
+	place.tabIndex = place.scrollWidth > place.clientWidth && !sorted.some(isButton) ? 0 : -1;
 }
 
 /** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
