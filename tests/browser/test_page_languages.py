@@ -27,6 +27,29 @@ STARTS = {
 }
 
 
+def test_a_keyboard_scrolls_labels_in_a_wide_font(server: Server, open_page: OpenPage, query_photo: Path) -> None:
+    def without_facets(route: Route) -> None:  # without which no label is a button
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "facets": []})
+
+    page = open_page(server, width=320, reduced_motion="reduce")
+    page.route("**/facets?*", without_facets)
+    page.reload()
+    page.evaluate(
+        """() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(".guesses .chip { letter-spacing: 1em; }");
+            document.adoptedStyleSheets.push(sheet);
+        }"""
+    )
+    choose(page, query_photo)
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#guesses[tabindex='0']")).to_have_count(1)
+    assert page.locator("#guesses").evaluate("list => list.scrollWidth > list.clientWidth")
+    assert page.locator("#guesses button").count() == 0
+    assert violations(page) == []
+
+
 @pytest.mark.parametrize("language", STARTS)
 @pytest.mark.parametrize("width", [320, 360, 768, 1440])
 def test_the_page_speaks_the_language_of_the_browser(
