@@ -18,6 +18,7 @@ from torch.optim import SGD, AdamW, Optimizer
 from lookalike.training.losses.learner import BACKBONE, Learner
 from lookalike.training.outcome import NotFiniteError
 from lookalike.training.run.compilation import compiler_errors_told
+from lookalike.training.run.depthwise import DepthwiseGradients
 from lookalike.training.run.processes import spread
 from lookalike.training.settings.run_settings import StageSettings, TrainingSettings
 
@@ -117,7 +118,8 @@ class OptimiserStepper:
         parts = {name: share * float(part.detach()) for name, part in losses.items()}
         if not all(map(math.isfinite, parts.values())):
             raise _not_finite(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
-        with compiler_errors_told():
+        half_on_cpu = device.type == "cpu" and self.settings.precision == "bf16"
+        with compiler_errors_told(), DepthwiseGradients() if half_on_cpu else nullcontext():
             self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
         return parts
 
