@@ -18,9 +18,11 @@ from lookalike.errors import ConfigError, ModelError, TrainingError
 from lookalike.training.data import shared, teacher_rows
 from lookalike.training.data.data_record import FILE, DataRow, write_record
 from lookalike.training.data.teacher_rows import make_teacher_rows, read_teacher_rows
+from lookalike.training.data.training_data import TrainingData
 from lookalike.training.losses.distillation import DistillationLoss, relative_distances
 from lookalike.training.run.run_folder import TEACHER
 from lookalike.training.settings.objective_settings import TeacherSettings
+from lookalike.training.settings.run_settings import load_settings
 from lookalike.training.sweep import sweep
 from lookalike.types import Item
 from tiny_clip import make_clip, write_folder
@@ -100,6 +102,23 @@ def test_a_teacher_of_others_is_exported_by_itself(config: Path, monkeypatch: py
     assert not [line for line in told if "embedded" in line]
     with pytest.raises(lookalike.UnknownNameError, match="no_such_model"):
         lookalike.train(config, overrides=["teacher.model=timm:no_such_model"], out=config.parent / "none")
+
+
+def test_a_catalogue_may_be_left_out_of_the_teaching(config: Path, tmp_path: Path) -> None:
+    more = config.parent / "more.toml"
+    more.write_text(SETTINGS + '[[data]]\nsource = "sample/catalogue.csv"\nteacher = false\n', encoding="utf-8")
+    data = TrainingData(load_settings(more), base=config.parent)
+    data.read_teacher(tmp_path / TEACHER, content="", resumed=False, report=lambda line: None)
+    assert data.photos.targets is not None
+    embedded, targets = read_teacher_rows(tmp_path / TEACHER), data.photos.targets
+    taught = data.photos.origin == 0
+    assert np.array_equal(targets[taught], embedded[taught])
+    assert np.isnan(targets[~taught]).all()
+    assert len(targets) == 2 * taught.sum()
+    assert not data.is_complete
+    lookalike.train(more, overrides=["stage.0.epochs=1"], out=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"teacher: expected a catalogue .* without teacher = false"):
+        load_settings(more, overrides=["data.0.teacher=false"])
 
 
 def test_photos_without_a_target_are_left_out() -> None:

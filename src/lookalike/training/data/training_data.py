@@ -142,7 +142,10 @@ class TrainingData:
             )
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
-        self.photos.targets = read_teacher_rows(file)
+        targets = read_teacher_rows(file)
+        taught = np.array([data.teacher for data in self.settings.data])
+        targets[~taught[self.photos.origin]] = np.nan
+        self.photos.targets = targets
 
     def rows(self) -> list[DataRow]:
         """Return what the run reads of each item, in order, for the record of its data."""

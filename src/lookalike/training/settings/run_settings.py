@@ -76,6 +76,7 @@ class DataSettings:
         share: Fraction of each batch's products that come from this catalogue, or the probability that a step's
             triplets do; the shares are scaled to sum to 1.
         instance_loss: Whether products of this catalogue take part in the metric losses.
+        teacher: Whether the embeddings of the teacher are a target of this catalogue's photos, if there is a teacher.
         positives: Classes of drawn triplets: `product`, or an attribute; empty draws none.
         grades: Attributes that grade the answers in the dev measure, the leading one first, as in the protocol
             `grades=a,b` of `lookalike evaluate`; `["product"]` is its protocol `product`. Empty measures no searches.
@@ -104,6 +105,7 @@ class DataSettings:
     ignore: tuple[str, ...] = ()
     share: Share = 1.0
     instance_loss: bool = True
+    teacher: bool = True
     positives: str = "product"
     grades: tuple[Word, ...] = ()
     apart: tuple[Word, ...] = ()
@@ -234,6 +236,8 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         )
     if settings.teacher.cosine + settings.teacher.relational == 0:
         raise ConfigError(f"{path}: teacher: expected cosine or relational above 0, got 0 and 0")
+    if settings.teacher.model and not any(data.teacher for data in settings.data):
+        raise ConfigError(f"{path}: teacher: expected a catalogue in [[data]] without teacher = false, got none")
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
     check_hard_negatives(
         settings.hard_negatives,
