@@ -317,7 +317,15 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "folder as a photo": (["search", "{folder}", "-g", "{gallery}", "--model", "{model}"], "this is a folder"),
     "k of 0": ([*SEARCH, "-k", "0"], "k must be at least 1, got 0"),
     "k in words": ([*SEARCH, "-k", "ten"], "Invalid value for '-k'"),
-    "weight without a number": ([*SEARCH, "--weight", "deep"], "--weight expects NAME=VALUE, got 'deep'"),
+    "weight without a number": ([*SEARCH, "--weight", "deep"], "--weight expects SPACE=W, such as color=1, got 'deep'"),
+    "metric of an evaluation": (
+        ["evaluate", "{table}", "-g", "{gallery}", "--metric", "hit_rate@1"],
+        "--metric expects SPACE=NAME, the distance of a space, such as deep=euclidean, got 'hit_rate@1'",
+    ),
+    "column without a name": (
+        ["index", "{table}", "-g", "{gallery}", "--column", "image"],
+        "--column expects NAME=COLUMN, such as image=file, got 'image'",
+    ),
     "weight in words": ([*SEARCH, "--weight", "deep=much"], "--weight deep expects a number, got 'much'"),
     "weight below 0": ([*SEARCH, "--weight", "deep=-1"], "at least 0, got -1"),
     "weight not finite": ([*SEARCH, "--weight", "deep=nan"], "at least 0, got nan"),

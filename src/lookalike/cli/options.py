@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -107,6 +107,15 @@ Unknown = Annotated[
 Where = Annotated[str | None, typer.Option("--where", metavar="EXPR", help="Filter, such as: price < 80")]
 
 
+FORMS: Final = {
+    "--weight": "SPACE=W, such as color=1",
+    "--metric": "SPACE=NAME, the distance of a space, such as deep=euclidean",
+    "--dimension": "SPACE=N, such as deep=128",
+    "--column": "NAME=COLUMN, such as image=file",
+}
+"""What the pairs of an option are, where that is more than a name and a value."""
+
+
 def pairs(texts: Sequence[str] | None, *, option: str, at_last: bool = False) -> dict[str, str]:
     """Parse `name=value` options, each name once.
 
@@ -122,7 +131,7 @@ def pairs(texts: Sequence[str] | None, *, option: str, at_last: bool = False) ->
     for text in texts or ():
         name, equals, value = text.rpartition("=") if at_last else text.partition("=")
         if not (name and equals and value):
-            raise UsageError(f"{option} expects NAME=VALUE, got {text!r}")
+            raise UsageError(f"{option} expects {FORMS.get(option, 'NAME=VALUE')}, got {text!r}")
         if name in read:
             raise UsageError(f"{option} gives {name!r} twice")
         read[name] = value
