@@ -38,9 +38,8 @@ def items_output(model: onnx.ModelProto) -> str:
     return str(scaled.input[1])
 
 
-def items_model(path: Path, prefix: str) -> onnx.ModelProto:
+def items_model(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
     """Return the part of a model from the photos to that embedding; all its names but the photos' get a prefix."""
-    model = onnx.load(str(path))
     output = items_output(model)
     if output not in {value.name for value in model.graph.value_info}:
         model.graph.value_info.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
@@ -62,9 +61,12 @@ def main() -> None:
     about = [read_metadata(file) for file in files]
     if len({each["lookalike.preprocessing"] for each in about}) > 1:
         parser.error("the models have different inputs")
-    parts = [items_model(file, f"{place}_") for place, file in enumerate(files)]
+    loaded = [onnx.load(str(file)) for file in files]
+    first = loaded[0]
+    if any(model.opset_import != first.opset_import for model in loaded):
+        parser.error("the models have different versions of the operators; export them with the same version")
+    parts = [items_model(model, f"{place}_") for place, model in enumerate(loaded)]
     outputs = [part.graph.output[0].name for part in parts]
-    first = onnx.load(str(files[0]))
     photos = next(value for value in first.graph.input if value.name == PHOTOS)
     embedding = helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.FLOAT, [None, None])
     share = numpy_helper.from_array(np.array(1.0 / math.sqrt(len(parts)), dtype=np.float32), "share")

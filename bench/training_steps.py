@@ -29,20 +29,20 @@ class Way:
 
     Attributes:
         compiled: Whether the backbone is compiled.
-        half: Whether it computes in bfloat16.
+        bf16: Whether it computes in bfloat16.
         fast: Whether the gradients of depthwise convolutions are ours.
     """
 
     compiled: bool = False
-    half: bool = False
+    bf16: bool = False
     fast: bool = False
 
 
 WAYS = {
     "float32": Way(),
     "float32, compiled": Way(compiled=True),
-    "bf16, PyTorch's gradients": Way(half=True),
-    "bf16": Way(half=True, fast=True),
+    "bf16, PyTorch's gradients": Way(bf16=True),
+    "bf16": Way(bf16=True, fast=True),
 }
 
 
@@ -71,7 +71,7 @@ def main() -> None:
         for _ in range(given.steps + 1):
             began, clock = time.process_time(), time.monotonic()
             network.zero_grad()
-            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=way.half):
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=way.bf16):
                 found = maps(photos)
             with gradients:
                 found.float().square().mean().backward()

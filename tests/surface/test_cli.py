@@ -326,6 +326,14 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
         ["index", "{table}", "-g", "{gallery}", "--column", "image"],
         "--column expects NAME=COLUMN, such as image=file, got 'image'",
     ),
+    "head without an attribute": (
+        ["tag", "{table}", "--model", "{model}", "--head", "kind="],
+        "--head expects HEAD or HEAD=ATTRIBUTE, such as kind=type, got 'kind='",
+    ),
+    "dimension without a number": (
+        ["reduce", "-g", "{gallery}", "--to", "{nowhere}", "--dimension", "deep"],
+        "--dimension expects SPACE=N, such as deep=128, got 'deep'",
+    ),
     "weight in words": ([*SEARCH, "--weight", "deep=much"], "--weight deep expects a number, got 'much'"),
     "weight below 0": ([*SEARCH, "--weight", "deep=-1"], "at least 0, got -1"),
     "weight not finite": ([*SEARCH, "--weight", "deep=nan"], "at least 0, got nan"),

@@ -44,6 +44,23 @@ def test_gradients_equal_those_of_float64(
         torch.testing.assert_close(mine, right, rtol=ROUNDING, atol=ROUNDING * float(right.abs().max()))
 
 
+@pytest.mark.parametrize("made", ["two outputs a channel", "transposed", "of rows"])
+def test_other_layers_are_left_to_pytorch(made: str) -> None:
+    photos = torch.randn(2, CHANNELS, 9, 9).bfloat16()
+    if made == "transposed":
+        layer: torch.nn.Module = torch.nn.ConvTranspose2d(CHANNELS, CHANNELS, 3, stride=2, groups=CHANNELS)
+    elif made == "of rows":
+        layer, photos = torch.nn.Conv1d(CHANNELS, CHANNELS, 3, groups=CHANNELS), photos[..., 0]
+    else:
+        layer = torch.nn.Conv2d(CHANNELS, 2 * CHANNELS, 3, groups=CHANNELS)
+    weights = list(layer.bfloat16().parameters())
+    answer = layer(photos).square().sum()
+    own = torch.autograd.grad(answer, weights, retain_graph=True)
+    with DepthwiseGradients():
+        found = torch.autograd.grad(answer, weights)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, own, strict=True))
+
+
 @pytest.mark.parametrize(
     ("dtype", "groups", "kernel", "options"),
     [

@@ -106,19 +106,25 @@ def test_a_teacher_of_others_is_exported_by_itself(config: Path, monkeypatch: py
 
 def test_a_catalogue_may_be_left_out_of_the_teaching(config: Path, tmp_path: Path) -> None:
     more = config.parent / "more.toml"
-    more.write_text(SETTINGS + '[[data]]\nsource = "sample/catalogue.csv"\nteacher = false\n', encoding="utf-8")
+    second = '[[data]]\nsource = "sample/catalogue.csv"\nteacher = false\n'
+    more.write_text(SETTINGS + second, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"data\[1\]: expected heads, tags or a metric loss beside teacher = false"):
+        load_settings(more)
+    more.write_text(SETTINGS + second + "heads = { colour = 1.0 }\n", encoding="utf-8")
     data = TrainingData(load_settings(more), base=config.parent)
     data.read_teacher(tmp_path / TEACHER, content="", resumed=False, report=lambda line: None)
     assert data.photos.targets is not None
     embedded, targets = read_teacher_rows(tmp_path / TEACHER), data.photos.targets
     taught = data.photos.origin == 0
-    assert np.array_equal(targets[taught], embedded[taught])
+    assert np.array_equal(targets[taught], embedded)  # the others are not even embedded
     assert np.isnan(targets[~taught]).all()
     assert len(targets) == 2 * taught.sum()
     assert not data.is_complete
     lookalike.train(more, overrides=["stage.0.epochs=1"], out=tmp_path / "run")
     with pytest.raises(ConfigError, match=r"teacher: expected a catalogue .* without teacher = false"):
         load_settings(more, overrides=["data.0.teacher=false"])
+    with pytest.raises(ConfigError, match=r"teacher: expected a catalogue .* without teacher = false"):
+        load_settings(more, overrides=["data.0.share=0.0"])
 
 
 def test_photos_without_a_target_are_left_out() -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 from lookalike.catalogue.sample.drawn import write_drawn
 from lookalike.errors import ConfigError, TrainingError, UnknownNameError
 from lookalike.models.weight_readers import read_tensors
-from lookalike.training.run import loop
+from lookalike.training.run import depthwise, loop
 from lookalike.training.run.interruption import Interruption
 from lookalike.training.run.optimiser_step import OptimiserStep, seed_dropout
 from lookalike.training.run.processes import start_processes
@@ -186,6 +186,22 @@ def test_a_backbone_runs_in_bfloat16(config: Path, tmp_path: Path) -> None:
     half, full = log_of(tmp_path / "half", "loss")[0], log_of(tmp_path / "full", "loss")[0]
     assert half != full
     assert half == pytest.approx(full, rel=0.05)
+
+
+@pytest.mark.parametrize(("precision", "is_ours"), [("bf16", True), ("no", False)])
+def test_depthwise_gradients_are_ours_in_bfloat16(
+    config: Path, tmp_path: Path, precision: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    ours = depthwise.weight_gradient
+
+    def counted(*given: Any) -> torch.Tensor:
+        calls.append(given)
+        return ours(*given)
+
+    monkeypatch.setattr(depthwise, "weight_gradient", counted)
+    one_step(make_run(config, tmp_path / "run", f"precision={precision}"))
+    assert bool(calls) == is_ours
 
 
 def test_parts_that_a_stage_freezes_stay_as_they_are(config: Path, tmp_path: Path) -> None:

@@ -112,6 +112,8 @@ FORMS: Final = {
     "--metric": "SPACE=NAME, the distance of a space, such as deep=euclidean",
     "--dimension": "SPACE=N, such as deep=128",
     "--column": "NAME=COLUMN, such as image=file",
+    "--head": "HEAD or HEAD=ATTRIBUTE, such as kind=type",
+    "settings": "NAME=VALUE, such as nlist=1024",
 }
 """What the pairs of an option are, where that is more than a name and a value."""
 

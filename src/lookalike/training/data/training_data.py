@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -136,15 +137,17 @@ class TrainingData:
             TrainingError: No photo can be read.
         """
         model = self.settings.teacher.model
+        taught = np.array([data.teacher for data in self.settings.data])[self.photos.origin]
+        items = [self.photos.items[place] for place in np.flatnonzero(taught)]
+        if len(items) < len(taught):
+            content += f" {hashlib.sha256(taught.tobytes()).hexdigest()}"
         with model_files([model if has_name(model) else str(self.base / model)]) as [teacher]:
-            made = make_teacher_rows(
-                teacher, self.photos.items, file=file, content=content, resumed=resumed, report=report
-            )
+            made = make_teacher_rows(teacher, items, file=file, content=content, resumed=resumed, report=report)
         if made:
             report(f"the teacher {model} embedded {made:,} training photos")
-        targets = read_teacher_rows(file)
-        taught = np.array([data.teacher for data in self.settings.data])
-        targets[~taught[self.photos.origin]] = np.nan
+        rows = read_teacher_rows(file)
+        targets = np.full((len(taught), rows.shape[1]), np.nan, dtype=np.float32)
+        targets[taught] = rows
         self.photos.targets = targets
 
     def rows(self) -> list[DataRow]:

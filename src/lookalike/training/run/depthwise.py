@@ -1,7 +1,8 @@
 """Gradients of depthwise convolutions in bfloat16 on a CPU.
 
-PyTorch's own kernels for them are up to 40 times slower than those of the forward pass, so that mixed precision takes
-longer than float32, even on processors with units for bfloat16.
+PyTorch's own kernels are tens to hundreds of times slower than those of the forward pass for two of them: with respect
+to the input at a stride above 1, and with respect to the weight of a kernel of more than 3 x 3. With them, mixed
+precision takes longer than float32, even on processors with units for bfloat16.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 TILE: Final = 3
-"""Side of the kernels whose gradients are fast."""
+"""Side of the kernels for whose weights PyTorch's own gradients are fast."""
 
 BACKWARD: Final = torch.ops.aten.convolution_backward.default
 
@@ -66,15 +67,15 @@ def photos_gradient(gradient: Tensor, photos: Tensor, weight: Tensor, stride: in
 def weight_gradient(gradient: Tensor, photos: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
     """Gradient of a depthwise convolution with respect to its weight, (C, 1, K, K) bfloat16.
 
-    A kernel of more than 3 x 3 is put together from such ones, each for a part of the taps; taps where parts overlap
-    are computed twice. Arguments are those of `photos_gradient`.
+    That of a kernel of more than 3 x 3 is put together from parts of 3 x 3 taps; taps where parts overlap are computed
+    twice. Arguments are those of `photos_gradient`.
     """
     side = weight.shape[2]
-    if stride > 1:
-        gradient, photos = gradient.float(), photos.float()
+    if side == TILE:
+        return _own(gradient, photos, weight, stride, padding, (False, True, False))[1]
     padded = functional.pad(photos, (padding,) * 4)
     high, wide = ((length - 1) * stride + TILE for length in gradient.shape[2:])
-    tile = weight[:, :, :TILE, :TILE].to(photos.dtype).contiguous()
+    tile = weight[:, :, :TILE, :TILE].contiguous()
     found = torch.empty_like(weight)
     starts = sorted({min(start, side - TILE) for start in range(0, side, TILE)})
     for top in starts:
@@ -113,8 +114,9 @@ def _is_ours(
     """Whether a convolution is depthwise, in bfloat16 on a CPU, with a square kernel that the fast ones can make up."""
     return (
         photos.device.type == "cpu"
-        and photos.dtype == weight.dtype == torch.bfloat16
+        and gradient.dtype == photos.dtype == weight.dtype == torch.bfloat16
         and weight.ndim == 4
+        and len(stride) == len(padding) == 2
         and groups == len(weight) == photos.shape[1] > 1
         and weight.shape[2] == weight.shape[3] >= TILE
         and stride[0] == stride[1]

@@ -118,8 +118,8 @@ class OptimiserStepper:
         parts = {name: share * float(part.detach()) for name, part in losses.items()}
         if not all(map(math.isfinite, parts.values())):
             raise _not_finite(number, ", ".join(f"{name} is {value}" for name, value in parts.items()))
-        half_on_cpu = device.type == "cpu" and self.settings.precision == "bf16"
-        with compiler_errors_told(), DepthwiseGradients() if half_on_cpu else nullcontext():
+        bf16_on_cpu = device.type == "cpu" and self.settings.precision == "bf16"
+        with compiler_errors_told(), DepthwiseGradients() if bf16_on_cpu else nullcontext():
             self.accelerator.backward(share * torch.stack(list(losses.values())).sum())
         return parts
 

@@ -76,7 +76,7 @@ class DataSettings:
         share: Fraction of each batch's products that come from this catalogue, or the probability that a step's
             triplets do; the shares are scaled to sum to 1.
         instance_loss: Whether products of this catalogue take part in the metric losses.
-        teacher: Whether the embeddings of the teacher are a target of this catalogue's photos, if there is a teacher.
+        teacher: Whether the photos of this catalogue learn from the teacher, if there is one.
         positives: Classes of drawn triplets: `product`, or an attribute; empty draws none.
         grades: Attributes that grade the answers in the dev measure, the leading one first, as in the protocol
             `grades=a,b` of `lookalike evaluate`; `["product"]` is its protocol `product`. Empty measures no searches.
@@ -234,10 +234,7 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
         raise ConfigError(
             f"{path}: nothing to learn: name class heads in [[data]], a metric loss in [[loss]] or a model in [teacher]"
         )
-    if settings.teacher.cosine + settings.teacher.relational == 0:
-        raise ConfigError(f"{path}: teacher: expected cosine or relational above 0, got 0 and 0")
-    if settings.teacher.model and not any(data.teacher for data in settings.data):
-        raise ConfigError(f"{path}: teacher: expected a catalogue in [[data]] without teacher = false, got none")
+    _check_teacher(settings, where=str(path))
     check_losses(settings.loss, settings.sampler, batch=settings.products * settings.photos, where=str(path))
     check_hard_negatives(
         settings.hard_negatives,
@@ -268,3 +265,15 @@ def load_settings(path: Path, *, overrides: tuple[str, ...] = ()) -> TrainingSet
                 f"{height} x {width} in stage[{place}], got {given.short_side_at(height, width)}"
             )
     return settings
+
+
+def _check_teacher(settings: TrainingSettings, *, where: str) -> None:
+    if settings.teacher.cosine + settings.teacher.relational == 0:
+        raise ConfigError(f"{where}: teacher: expected cosine or relational above 0, got 0 and 0")
+    if settings.teacher.model and not any(data.teacher and data.share for data in settings.data):
+        raise ConfigError(f"{where}: teacher: expected a catalogue in [[data]] without teacher = false, got none")
+    for place, data in enumerate(settings.data):
+        if not (data.teacher or settings.loss or data.heads or data.tags):
+            raise ConfigError(
+                f"{where}: data[{place}]: expected heads, tags or a metric loss beside teacher = false, got none"
+            )
