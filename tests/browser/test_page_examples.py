@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,7 @@ def test_recent_searches_are_kept_on_the_device_until_they_are_cleared(
     settled(page)
     page.goto(f"{server.url}?item=d002-1")
     settled(page)
+    expect(page).to_have_title(re.compile("Brown floral dress"))
     page.goto(server.url)
     expect(page.get_by_role("heading", name="Recent searches")).to_be_visible()
     tiles = page.locator("#recent-list").get_by_role("link")

@@ -121,8 +121,10 @@ def test_another_gallery_is_chosen_with_the_same_query(
 def test_recent_searches_are_those_of_a_gallery(galleries: Galleries, open_page: OpenPage) -> None:
     page = open_page(galleries.server, "?item=d013-1")
     settled(page)
+    expect(page).to_have_title(re.compile("Green tartan jacket"))
     page.goto(f"{galleries.server.url}?gallery=bags&item=d002-1")
     settled(page)
+    expect(page).to_have_title(re.compile("Brown floral dress"))
     page.goto(f"{galleries.server.url}?gallery=bags")
     tiles = page.locator("#recent-list").get_by_role("link")
     expect(tiles).to_have_count(1)

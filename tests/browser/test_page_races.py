@@ -177,6 +177,24 @@ def test_a_search_that_was_given_up_before_it_began_is_not_sent(server: Server, 
     assert (said, asked) == ("AbortError", [])
 
 
+def test_a_page_left_before_its_item_has_come_is_remembered_all_the_same(server: Server, open_page: OpenPage) -> None:
+    page = open_page(server)
+    held = hold(page, "**/v1/items/d002-1")
+    page.goto(f"{server.url}?item=d002-1")
+    settled(page)
+    assert len(held) == 1
+    page.goto(server.url)
+    tiles = page.locator("#recent-list").get_by_role("link")
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_have_attribute("aria-label", "d002-1")
+    page.unroute("**/v1/items/d002-1")
+    tiles.click()
+    expect(page).to_have_title(re.compile("Brown floral dress"))
+    page.goto(server.url)
+    expect(tiles).to_have_count(1)
+    expect(tiles).to_have_attribute("aria-label", "Brown floral dress")
+
+
 def test_photos_of_recent_searches_are_let_go_even_if_they_cannot_be_shown(
     server: Server, open_page: OpenPage, query_photo: Path
 ) -> None:

@@ -331,6 +331,7 @@ async function showQuery(now) {
 		const item = await getItem(now.item).catch(() => null); // the search shows it
 		if (!item) return;
 		items.set(item.id, item);
+		if (answers.has(now)) rememberSearch(now);
 		if (state.item === item.id) {
 			showQuery(state);
 			showLabels();
@@ -388,9 +389,9 @@ async function runSearch(now, signal) {
 	}
 }
 
-async function rememberSearch({item, photo, text}) {
-	const found = item && (items.get(item) ?? (await getItem(item).catch(() => null)));
-	const named = item ? found && nameOf(found) : photo ? message("your_photo") : null;
+/** Remember a search at once, as the page may be left; once more when the name of its item is known. */
+function rememberSearch({item, photo, text}) {
+	const named = item ? nameOf(items.get(item) ?? {id: item}) : photo ? message("your_photo") : null;
 	const label = [named, text].filter(Boolean).join(", ");
 	if (label) remember({address: writeState({...emptyState(), item, photo, text}), item, photo, text, label});
 }
