@@ -108,14 +108,40 @@ def test_a_network_for_several_callers_runs_several_batches_at_once(held: Held) 
             np.testing.assert_allclose(found[space], alone, atol=1e-6)
 
 
-def test_by_default_more_searches_run_than_there_are_processors_so_that_photos_can_gather() -> None:
-    shared = SharedState(Settings(), Access(None))
-    together = threading.Barrier(8 if processors() == 1 else 16)
+@pytest.mark.parametrize(
+    ("workers", "waits", "expected"),
+    [(0, False, processors() + 1), (0, True, 8 if processors() == 1 else max(16, processors())), (5, True, 5)],
+)
+def test_more_searches_run_where_they_wait_than_where_they_compute(workers: int, waits: bool, expected: int) -> None:
+    shared = SharedState(Settings(workers=workers), Access(None))
+    shared.fit_searchers(waits=waits)
+    together, extra = threading.Barrier(expected), threading.Event()
     try:
-        running = [shared.searches.submit(lambda: together.wait(20)) for _ in range(together.parties)]
-        assert sorted(future.result(timeout=20) for future in running) == [*range(together.parties)]
+        running = [shared.searches.submit(lambda: together.wait(20)) for _ in range(expected)]
+        shared.searches.submit(extra.set)
+        assert sorted(future.result(timeout=20) for future in running) == [*range(expected)]
+        assert extra.wait(20)
+        assert len([each for each in threading.enumerate() if each.name.startswith("lookalike-searches")]) == expected
     finally:
         shared.finish()
+
+
+def test_a_lane_that_gets_other_threads_finishes_what_it_has() -> None:
+    lane = ConcurrencyLimiter("searches", workers=1, waiting=4, seconds=20)
+    go, order = threading.Event(), []
+    first = lane.submit(lambda: go.wait(20))
+    waiting = lane.submit(lambda: order.append("waited"))
+    lane.resize(2)
+    together = threading.Barrier(2)
+    assert sorted(each.result(timeout=20) for each in [lane.submit(lambda: together.wait(20)) for _ in range(2)]) == [
+        0,
+        1,
+    ]
+    assert not waiting.done()
+    go.set()
+    assert first.result(timeout=20)
+    lane.close()
+    assert order == ["waited"]
 
 
 def test_a_finder_runs_once_for_each_processor_however_many_threads_there_are(
@@ -161,8 +187,9 @@ def test_a_slow_network_gets_all_processors_and_a_quick_one_an_own_for_each_phot
     monkeypatch.setattr(ModelFile, "load", noted)
     for runtime, limit, expected in (("onnx", 60.0, processors()), ("onnx", 0.0, 1), ("openvino", 60.0, 1)):
         monkeypatch.setattr(shared_models, "QUICK_S", limit)
-        embedder, at_once = load_for_many(ModelFile(str(tiny_model), runtime, "cpu"), None, address="g")
+        embedder, at_once, gathers = load_for_many(ModelFile(str(tiny_model), runtime, "cpu"), None, address="g")
         assert at_once == expected
+        assert gathers == ((runtime, limit) != ("onnx", 60.0))
         assert loaded_with[-1] == (1 if expected == processors() else None)
         assert embedder.embed(pictures(1))["deep"].shape[0] == 1
 

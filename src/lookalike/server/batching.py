@@ -45,18 +45,20 @@ class BatchingEmbedder:
         observe: Called with the size of each batch.
         concurrent: Always True: any number of threads may call.
         parallel_calls: Batches that run at the same time.
+        gathers: Whether photos of several threads should gather for a batch: the network is slow, or on a GPU.
     """
 
-    def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1) -> None:
+    def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1, gathers: bool = True) -> None:
         """Wrap an embedder.
 
         Args:
             embedder: Embedder that runs the network.
             largest: Largest batch size.
             at_once: Batches that run at the same time; above 1 for a `concurrent` embedder only.
+            gathers: See the attribute.
         """
         self.observe: Callable[[int], None] | None = None
-        self.concurrent = True
+        self.concurrent, self.gathers = True, gathers
         self._embedder, self._largest = embedder, largest
         self._waiting: deque[_Pending] = deque()
         self._changed = threading.Condition()  # guards the queue, the free slots and the pending photos

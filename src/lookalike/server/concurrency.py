@@ -58,8 +58,9 @@ class ConcurrencyLimiter:
             observe: Called with the name and the seconds that a function has waited in the queue.
         """
         self.name, self.taken = name, 0
-        self._workers, self._places, self._seconds = workers, workers + waiting, seconds
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix=f"lookalike-{name}")
+        self._workers, self._queue, self._seconds = workers, waiting, seconds
+        self._pool = self._make_pool()
+        self._former: list[ThreadPoolExecutor] = []
         self._observe, self._stops = observe, stops
         self._usual = 0.05  # seconds that a function takes, as a moving mean
 
@@ -78,7 +79,7 @@ class ConcurrencyLimiter:
             ApiError: The queue is full, or there was no result in time.
             ClientGone: The client has closed the connection.
         """
-        if self.taken >= self._places:
+        if self.taken >= self._workers + self._queue:
             wait = max(1, math.ceil(self._usual * self.taken / self._workers))
             raise busy(f"{self.taken} {self.name} are running or waiting", seconds=wait)
         self.taken += 1
@@ -106,9 +107,21 @@ class ConcurrencyLimiter:
         """Run a function of the server itself in the same threads; it takes no place in the queue."""
         return self._pool.submit(work)
 
+    def resize(self, workers: int) -> None:
+        """Change the number of threads; what runs or waits keeps those that it has."""
+        if workers != self._workers:
+            self._workers = workers
+            self._pool.shutdown(wait=False)
+            self._former.append(self._pool)
+            self._pool = self._make_pool()
+
     def close(self) -> None:
         """Finish running and queued functions, and stop the threads."""
-        self._pool.shutdown(wait=True)
+        for pool in (*self._former, self._pool):
+            pool.shutdown(wait=True)
+
+    def _make_pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._workers, thread_name_prefix=f"lookalike-{self.name}")
 
     def _timed(self, work: Callable[[], T], admitted: float) -> T:
         started = perf_counter()

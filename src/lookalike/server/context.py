@@ -104,7 +104,7 @@ class AppContext(SharedState):
         self.ready = True
 
     def watch(self, before: Mapping[str, GalleryContext]) -> None:
-        """Count the items of the present galleries, and know what to redact from errors.
+        """Count the items of the present galleries, have threads for them, and know what to redact from errors.
 
         Args:
             before: Galleries that were counted.
@@ -115,6 +115,7 @@ class AppContext(SharedState):
             self.metrics.watch_gallery(name, gallery.retriever.gallery.__len__)
             if gallery.item_writes.queue is not None:
                 self.metrics.watch_queue(name, gallery.item_writes.queue.waiting)
+        self.fit_searchers(waits=any(gallery.opened.waits for gallery in self.galleries.values()))
         self.private_locations = self._locations()
 
     def remodelled(self) -> tuple[tuple[str, tuple[Space, ...]], ...]:

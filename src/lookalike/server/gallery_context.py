@@ -12,6 +12,7 @@ import numpy as np
 
 from lookalike.embedding.compatibility import check_compatibility
 from lookalike.errors import MismatchError, ModelError
+from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.opening import open_gallery
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.photo_store import PhotoStore
@@ -78,6 +79,11 @@ class OpenGallery:
         except BaseException:
             self.gallery.close()
             raise
+
+    @property
+    def waits(self) -> bool:
+        """Whether its searches wait for another machine, or for a network that photos gather for."""
+        return self.embedder.gathers or not isinstance(self.gallery, LocalGallery)
 
     def is_current(self) -> bool:
         """Whether opening the address again would give the same gallery with the same models.

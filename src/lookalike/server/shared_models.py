@@ -87,11 +87,11 @@ class SharedModels:
         files = self.files_of(gallery)
         if (known := self._by_files.get(files)) is not None:
             return known
-        embedder, at_once = load_for_many(self._choice, gallery.model, address=address)
+        embedder, at_once, gathers = load_for_many(self._choice, gallery.model, address=address)
         content = repr((embedder.fingerprint, embedder.spaces, embedder.calibration, embedder.labels))
         shared = self._by_content.get(content)  # the same model in another file
         if shared is None:
-            shared = BatchingEmbedder(embedder, largest=self._batch, at_once=at_once)
+            shared = BatchingEmbedder(embedder, largest=self._batch, at_once=at_once, gathers=gathers)
             shared.observe = self._observe
         self._by_content[content] = self._by_files[files] = shared
         return shared
@@ -139,7 +139,7 @@ def state_of(path: Path) -> FileState:
     return str(path), found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) -> tuple[Embedder, int]:
+def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) -> tuple[Embedder, int, bool]:
     """Load the model of a gallery, time it, and decide how it shares the processors.
 
     A network that is quick on one processor runs once per processor, each on a batch of its own: without decoding, two
@@ -153,21 +153,20 @@ def load_for_many(choice: ModelFile, remembered: str | None, *, address: str) ->
         address: Address of the gallery, for messages.
 
     Returns:
-        The embedder, and the number of batches that its network runs on at once.
+        The embedder, the number of batches that its network runs on at once, and whether photos gather for it, see
+        `BatchingEmbedder`.
 
     Raises:
         ModelError: The model cannot be loaded.
     """
     lean = ModelFile(choice.given, choice.runtime, choice.device, threads=1).load(remembered, gallery=address)
-    quick = seconds_for_one(lean) <= QUICK_S
-    if processors() == 1:
-        return lean, 1
-    if quick and lean.concurrent:
-        return lean, processors()
+    quick = seconds_for_one(lean) <= QUICK_S and lean.concurrent
+    if quick or processors() == 1:
+        return lean, processors(), not quick
     del lean  # frees its model
     whole = choice.load(remembered, gallery=address)
     seconds_for_one(whole)
-    return whole, 1
+    return whole, 1, True
 
 
 def seconds_for_one(embedder: Embedder) -> float:
