@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -163,6 +165,38 @@ def test_a_process_that_dies_is_started_again(running: Running) -> None:
     assert len(after) == PROCESSES
     assert before[0] not in after
     assert {answer["total"] for answer in running.everywhere("/v1/items?limit=0")} == {12}
+
+
+def test_each_process_has_about_as_many_connections(running: Running) -> None:
+    host = urllib.parse.urlsplit(running.address)
+    assert host.hostname and host.port
+    opened = [socket.create_connection((host.hostname, host.port)) for _ in range(24)]
+    try:
+        for connection in opened:
+            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert all(b" 200 " in connection.recv(4096) for connection in opened)
+        sockets = [sum("socket:" in str(file.readlink()) for file in files_of(child)) for child in running.children()]
+        assert max(sockets) - min(sockets) <= 4, sockets
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def test_a_process_that_hangs_holds_up_no_connection(running: Running) -> None:
+    hung = running.children()[0]
+    os.kill(hung, signal.SIGSTOP)
+    try:
+        time.sleep(1.5)  # what it had accepted before is not answered
+        began = time.monotonic()
+        assert {running.ask("/v1/items?limit=0")[0] for _ in range(20)} == {200}
+        assert time.monotonic() - began < 10
+    finally:
+        os.kill(hung, signal.SIGCONT)
+
+
+def files_of(process: int) -> list[Path]:
+    """Open files of a process."""
+    return [*Path(f"/proc/{process}/fd").iterdir()]
 
 
 def test_processes_end_with_the_one_that_started_them(files: Files) -> None:

@@ -92,6 +92,22 @@ def test_a_process_that_hangs_holds_up_no_other(processes: Processes, monkeypatc
     assert answer == AllAnswered(7, {}, (2,))
 
 
+def test_a_process_that_does_nothing_for_long_is_killed_and_started_again(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = processes.supervisor._places
+    started: list[int] = []
+    monkeypatch.setattr(processes.supervisor, "_start", lambda place: started.append(place.number))
+    first.started = second.started = time.monotonic() - supervisor.HUNG_S - 1
+    processes.supervisor._counts.tell(1, 5)
+    processes.turn()
+    assert processes.said == ["process 2 has done nothing for 60 s, and is killed"]
+    processes.turn()
+    assert processes.said[1:] == ["process 2 ended by signal SIGKILL; it is started again in 0 s"]
+    assert started == [2]
+    assert (processes.running[0].exitcode, processes.running[1].exitcode) == (None, -9)
+
+
 def test_a_question_is_carried_and_answered(processes: Processes) -> None:
     first, second = processes.ends
     first.send(Asked(5, "metrics"))

@@ -12,7 +12,7 @@ from lookalike.server.errors import ApiError
 from lookalike.server.middleware import LOG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from lookalike.server.metrics import Metrics
     from lookalike.server.settings import Settings
@@ -94,10 +94,12 @@ class ConnectionLimits:
 
     Attributes:
         open: Open connections, oldest first.
+        changed: Called when their number has changed.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self.open: dict[Connection, None] = {}
+        self.changed: Callable[[], None] = lambda: None
         self._settings, self._metrics = settings, metrics
         self._leaving: dict[Connection, None] = {}  # rejected connections, which are not counted
         self._by_network: Counter[str] = Counter()
@@ -120,6 +122,7 @@ class ConnectionLimits:
                 return self._reject(connection, f"all {each:,} connections of one address are in use")
         self.open[connection] = None
         self._by_network[connection.network] += 1
+        self.changed()
         return None
 
     def forget(self, connection: Connection) -> None:
@@ -130,6 +133,7 @@ class ConnectionLimits:
             self._by_network[connection.network] -= 1
             if not self._by_network[connection.network]:
                 del self._by_network[connection.network]
+            self.changed()
 
     def refused(self, connection: Connection, api_error: ApiError) -> None:
         """Count and log a request that was refused before it reached the application."""

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from lookalike.embedding.model_loading import share_processors
 from lookalike.errors import LookalikeError, UsageError
+from lookalike.server.connection_counts import ConnectionCounts
 from lookalike.server.context import AppContext
 from lookalike.server.rate_table import RateTable
 from lookalike.server.rates import Bucket, Rate
@@ -40,6 +41,7 @@ def serve_process(
     listening: socket.socket,
     channel: Connection,
     rates: RateTable,
+    counts: ConnectionCounts,
     number: int,
     processes: int,
     say: Callable[[str], None],
@@ -51,6 +53,7 @@ def serve_process(
         listening: Listening socket of all processes.
         channel: Channel to the supervisor.
         rates: Token buckets of all processes.
+        counts: Open connections of all processes.
         number: Number of this process, from 1.
         processes: Number of all processes, which share the processors.
         say: Called with messages for the operator.
@@ -80,7 +83,7 @@ def serve_process(
         )
         siblings.ready(context.described)
 
-    serve_app(context, listening, serving=serving)
+    serve_app(context, listening, serving=serving, counts=counts)
 
 
 def reload(context: AppContext, loop: asyncio.AbstractEventLoop) -> str:

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Any, Final, cast
 
 import uvicorn
 
 from lookalike.server.app import create_app
+from lookalike.server.balanced_listener import BalancedListener
+from lookalike.server.connection_counts import ConnectionCounts
 from lookalike.server.connection_limits import ConnectionLimits
 from lookalike.server.connections import Connection
 from lookalike.server.context import AppContext
@@ -56,6 +58,7 @@ class Server(uvicorn.Server):
         context: AppContext,
         *,
         serving: Callable[[], None] = lambda: None,
+        counts: ConnectionCounts | None = None,
     ) -> None:
         """Make a server.
 
@@ -64,9 +67,12 @@ class Server(uvicorn.Server):
             connection_limits: Open connections and their limits.
             context: Context of the application.
             serving: Called when connections are accepted.
+            counts: Open connections of all processes that listen on the socket; None for one process.
         """
         super().__init__(config)
-        self.connection_limits, self.context, self._serving = connection_limits, context, serving
+        self.connection_limits, self.context = connection_limits, context
+        self._serving, self._counts = serving, counts
+        self._listener: BalancedListener | None = None
         self._has_terminal = has_terminal()
         self._reload_wanted = False
         self._reloading: asyncio.Task[None] | None = None
@@ -75,13 +81,33 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, and accept connections."""
-        await super().startup(sockets)
+        await super().startup(sockets if self._counts is None else [])
+        if self.started and self._counts is not None:
+            assert sockets is not None and self.context.siblings is not None
+            (listening,) = sockets
+            open_connections = self.connection_limits.open
+            self._listener = BalancedListener(
+                listening,
+                self._counts,
+                self.context.siblings.number,
+                own=lambda: len(open_connections),
+                protocol=self._make_connection,
+            )
+            self.connection_limits.changed = self._listener.tell
+            self.servers.append(cast(asyncio.Server, self._listener))  # what uvicorn asks of one, it has
         if self.started:
             self._serving()
+
+    def _make_connection(self) -> asyncio.Protocol:
+        make: Any = self.config.http_protocol_class
+        made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+        return made
 
     async def on_tick(self, counter: int) -> bool:
         """Enforce time limits of connections, and begin a reload that is wanted; called ten times a second."""
         self.connection_limits.enforce()
+        if self._listener is not None:
+            self._listener.tell()
         if counter % FOLLOW_TICKS == 0 and (self._following is None or self._following.done()):
             self._following = asyncio.create_task(self._follow())
         if self._reload_wanted and (self._reloading is None or self._reloading.done()):
@@ -144,12 +170,15 @@ def hold_hang_ups() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
 
 
-def make_server(context: AppContext, *, serving: Callable[[], None] = lambda: None) -> Server:
+def make_server(
+    context: AppContext, *, serving: Callable[[], None] = lambda: None, counts: ConnectionCounts | None = None
+) -> Server:
     """Configure uvicorn for an application context.
 
     Args:
         context: Context of the application.
         serving: Called when connections are accepted.
+        counts: Open connections of all processes that listen on the socket; None for one process.
     """
     settings = context.settings
     log_as_lines()
@@ -165,19 +194,26 @@ def make_server(context: AppContext, *, serving: Callable[[], None] = lambda: No
         lifespan="on",
         ws="none",
     )
-    return Server(config, connection_limits, context, serving=serving)
+    return Server(config, connection_limits, context, serving=serving, counts=counts)
 
 
-def serve_app(context: AppContext, listening: socket.socket, *, serving: Callable[[], None] = lambda: None) -> None:
+def serve_app(
+    context: AppContext,
+    listening: socket.socket,
+    *,
+    serving: Callable[[], None] = lambda: None,
+    counts: ConnectionCounts | None = None,
+) -> None:
     """Serve on a listening socket until SIGINT or SIGTERM; requests under way are finished first.
 
     Args:
         context: Context of the application.
         listening: Listening socket.
         serving: Called when connections are accepted.
+        counts: Open connections of all processes that listen on the socket; None for one process.
     """
     sys.setswitchinterval(SWITCH_S)
-    server = make_server(context, serving=serving)
+    server = make_server(context, serving=serving, counts=counts)
     # Objects loaded by now stay. A garbage collection over all of them takes some 40 ms, in which no request proceeds.
     gc.collect()
     gc.freeze()

@@ -17,6 +17,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Final
 
 from lookalike.errors import LookalikeError, UsageError
+from lookalike.server.connection_counts import ConnectionCounts
 from lookalike.server.process import OpenServer, serve_process
 from lookalike.server.rate_table import RateTable
 from lookalike.server.run import SHUTDOWN_S, has_terminal
@@ -33,6 +34,9 @@ STEADY_S: Final = 60.0
 
 ENDING_S: Final = 5.0
 """Seconds that a process has to end after it has closed its channel."""
+
+HUNG_S: Final = 60.0
+"""Seconds without a sign of its event loop, which gives ten a second, after which a process is killed."""
 
 HELD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -102,7 +106,7 @@ class Supervisor:
     ) -> None:
         self._open_server, self._listening, self._say = open_server, listening, say
         self._places = [Place(number) for number in range(1, processes + 1)]
-        self._rates = RateTable.create()
+        self._rates, self._counts = RateTable.create(), ConnectionCounts.create(processes)
         self._questions: dict[int, OpenQuestion] = {}
         self._numbers = itertools.count(1)
         self._stopping = self._reload_wanted = False
@@ -151,7 +155,16 @@ class Supervisor:
         place.channel, theirs = context.Pipe()
         place.process = context.Process(
             target=serve_process,
-            args=(self._open_server, self._listening, theirs, self._rates, place.number, len(self._places), say),
+            args=(
+                self._open_server,
+                self._listening,
+                theirs,
+                self._rates,
+                self._counts,
+                place.number,
+                len(self._places),
+                say,
+            ),
             name=f"lookalike-{place.number}",
         )
         place.is_ready, place.started = False, time.monotonic()
@@ -181,8 +194,17 @@ class Supervisor:
             self._reload_wanted = False
             self._signal(signal.SIGHUP, self._places)
         for place in self._places:
+            if place.process and place.is_ready and not self._stopping:
+                self._kill_if_hung(place, place.process, now)
             if place.process is None and place.due and now >= place.due and not self._stopping:
                 self._start(place)
+
+    def _kill_if_hung(self, place: Place, process: SpawnProcess, now: float) -> None:
+        if now - max(place.started, self._counts.told(place.number)) > HUNG_S:
+            self._say(f"process {place.number} has done nothing for {HUNG_S:.0f} s, and is killed")
+            place.is_ready = False  # it is killed once
+            place.due = now
+            process.kill()
 
     def _hear(self) -> None:
         """Receive what processes have sent, and note which of them have ended."""
@@ -296,6 +318,7 @@ class Supervisor:
                     place.process.kill()
                     place.process.join()
             self._rates.close()
+            self._counts.close()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -1,0 +1,129 @@
+"""Accepting connections in one of several processes, so that each has about as many.
+
+The kernel gives a connection to whichever process accepts first: of 16 clients one process of two got all at times, and
+the other one had nothing to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import select
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from lookalike.server.connection_counts import ConnectionCounts
+
+LOG: Final = logging.getLogger("lookalike.server")
+
+PAUSE_S: Final = 0.002
+"""Seconds between two looks at a connection that is left to the others."""
+
+PATIENCE_S: Final = 0.02
+"""Most seconds for which a connection is left to the others: they may be busy."""
+
+RETRY_S: Final = 1.0
+EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""Errors of a system that has no place for a connection; seconds after which it is tried again."""
+
+
+class BalancedListener:
+    """Accepts connections on a socket that several processes listen on, and leaves them to processes that have fewer.
+
+    For use from the event loop. uvicorn closes it like a server of asyncio.
+    """
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        counts: ConnectionCounts,
+        number: int,
+        *,
+        own: Callable[[], int],
+        protocol: Callable[[], asyncio.Protocol],
+    ) -> None:
+        """Accept connections from now on.
+
+        Args:
+            listening: Listening socket of all processes.
+            counts: Open connections of all processes.
+            number: Number of this process, from 1.
+            own: Open connections of this process.
+            protocol: Makes the protocol of a connection.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._listening, self._file = listening, listening.fileno()  # the socket is closed before this object is
+        self._counts, self._number, self._own, self._protocol = counts, number, own, protocol
+        self._beginning: set[asyncio.Task[object]] = set()
+        self._waiting: asyncio.TimerHandle | None = None
+        self._pending = select.poll()
+        self._pending.register(self._file, select.POLLIN)
+        listening.setblocking(False)
+        self.tell()
+        self._listen()
+
+    def tell(self) -> None:
+        """Tell the other processes how many connections this one has."""
+        self._counts.tell(self._number, self._open)
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+        self._loop.remove_reader(self._file)
+
+    async def wait_closed(self) -> None:
+        """Wait for the connections that are being accepted."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
+
+    @property
+    def _open(self) -> int:
+        return self._own() + len(self._beginning)
+
+    def _is_ahead(self) -> bool:
+        least = self._counts.least_of_others(self._number)
+        return least is not None and self._open > least
+
+    def _listen(self) -> None:
+        self._waiting = None
+        self._loop.add_reader(self._file, self._ready)
+
+    def _ready(self) -> None:
+        """Accept a connection, or leave it to a process that has fewer."""
+        if self._is_ahead():
+            self._loop.remove_reader(self._file)
+            until = self._loop.time() + PATIENCE_S
+            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
+        else:
+            self._accept()
+
+    def _look_again(self, until: float) -> None:
+        """Accept the connection that was left, if no process has taken it in time."""
+        is_pending = bool(self._pending.poll(0))
+        if is_pending and self._is_ahead() and self._loop.time() < until:
+            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
+        elif not is_pending or self._accept():
+            self._listen()
+
+    def _accept(self) -> bool:
+        """Accept a connection; False if the system has no place for one, until it is tried again."""
+        try:
+            connection, _ = self._listening.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return True  # another process has taken it, or the client has given it up
+        except OSError as error:
+            if error.errno not in EXHAUSTED:
+                raise
+            LOG.error("cannot accept connections", extra={"fields": {"problem": error.strerror}})  # noqa: TRY400
+            self._loop.remove_reader(self._file)
+            self._waiting = self._loop.call_later(RETRY_S, self._listen)
+            return False
+        connection.setblocking(False)
+        beginning = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
+        self._beginning.add(beginning)
+        beginning.add_done_callback(self._beginning.discard)
+        self.tell()
+        return True
