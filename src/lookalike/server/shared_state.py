@@ -29,7 +29,7 @@ remote gallery, or for a network that is slow or on a GPU, which embeds the phot
 
 Other searches have a thread more than there are processors. More would only take the interpreter's lock from each
 other: with two processors and 16 clients a search has 390 switches between 16 threads, and 130 between three, which
-answer 1.2 times as many (2-core x86-64, 2026-12-01)."""
+answer 1.15 times as many (2-core x86-64, 2026-12-01)."""
 
 
 @dataclass
