@@ -121,6 +121,9 @@ def test_a_keyboard_scrolls_labels_without_buttons(
     expect(page.locator("#guesses[tabindex='0']")).to_have_count(stops)
     expect(labels.get_by_role("button")).to_have_count(len(known))
     assert violations(page) == []
+    page.set_viewport_size({"width": 1760 - width, "height": 700})  # a phone is turned, or a window made narrow
+    expect(page.locator("#guesses[tabindex='0']")).to_have_count(int(width == 1440))
+    assert labels.evaluate("list => list.scrollWidth > list.clientWidth") == (width == 1440)
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,16 @@ export function showGuesses(labels, facets, filters, change, same) {
 	const isButton = one => Number(one instanceof HTMLButtonElement);
 	const sorted = [...chips.values()].sort((one, other) => isButton(other) - isButton(one)); // a phone shows the first few
 	refill(place, ...sorted.map(one => make("li", one)));
-	place.tabIndex = place.scrollWidth > place.clientWidth && !sorted.some(isButton) ? 0 : -1;
+	letScroll();
 }
+
+/** Let the keyboard scroll chips that have no room, if none of them takes the focus. */
+function letScroll() {
+	const place = byId("guesses");
+	const isCut = place.scrollWidth > place.clientWidth;
+	place.tabIndex = isCut && !place.querySelector("button") ? 0 : -1;
+}
+new ResizeObserver(letScroll).observe(byId("guesses")); // a phone is turned
 
 /** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
 export function kindShown({labels, garment, item, facets}) {
