@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any, ClassVar
 
 import pytest
 
-from lookalike.server import balanced_listener
+from lookalike.server import balanced_listener, connection_counts
 from lookalike.server.balanced_listener import PATIENCE_S, BalancedListener
 from lookalike.server.connection_counts import ConnectionCounts
 
@@ -31,13 +34,21 @@ class Counted(asyncio.Protocol):
 
 
 class Process:
-    """A process that accepts connections."""
+    """A process that accepts connections; `others` is how many it has beside those of the test."""
 
     def __init__(self, listening: socket.socket, counts: ConnectionCounts, number: int) -> None:
         self.members: set[Counted] = set()
+        self.others = 0
+        self.refusals = 0
         self.listener = BalancedListener(
-            listening, counts, number, own=lambda: len(self.members), protocol=lambda: Counted(self.members)
+            listening, counts, number, own=lambda: self.others + len(self.members), protocol=self.make
         )
+
+    def make(self) -> Counted:
+        if self.refusals:
+            self.refusals -= 1
+            raise RuntimeError("no protocol")
+        return Counted(self.members)
 
     async def close(self) -> None:
         self.listener.close()
@@ -59,8 +70,8 @@ async def listening_processes(
             yield processes, counts, first.getsockname()
         finally:
             for process, each in zip(processes, sockets, strict=True):
-                each.close()  # as uvicorn does
                 await process.close()
+                each.close()
             counts.close()
 
 
@@ -76,37 +87,68 @@ async def settled(processes: list[Process], total: int) -> list[int]:
     return [len(process.members) for process in processes]
 
 
-def test_connections_are_shared_out_and_again_after_some_have_ended() -> None:
+def test_processes_with_fewer_connections_take_the_new_ones() -> None:
     async def share() -> None:
-        async with listening_processes(3) as (processes, _, address):
-            first = await connected(address, 30)
-            shares = await settled(processes, 30)
-            assert max(shares) - min(shares) <= 3, shares
-            for member in [*processes[0].members]:
-                assert isinstance(member.transport, asyncio.Transport)
-                member.transport.abort()
-            while processes[0].members:
-                await asyncio.sleep(0.005)
+        async with listening_processes(3) as (processes, counts, address):
+            processes[0].others = 10
             processes[0].listener.tell()
-            more = await connected(address, 10)
-            after = await settled(processes, 30 - shares[0] + 10)
-            assert after[0] >= 8, (shares, after)
-            for writer in (*first, *more):
+            writers = await connected(address, 16)
+            assert (await settled(processes, 16))[0] == 0
+            processes[0].others = 0
+            processes[0].listener.tell()
+            writers += await connected(address, 6)
+            assert (await settled(processes, 22))[0] >= 5
+            await asyncio.sleep(0)
+            assert [counts.least_of_others(number) for number in (1, 2, 3)] == [
+                min(len(other.members) for other in processes if other is not process) for process in processes
+            ]
+            for writer in writers:
                 writer.close()
 
     asyncio.run(share())
+
+
+def test_connections_that_are_being_accepted_count() -> None:
+    async def share() -> None:
+        loop, go = asyncio.get_running_loop(), asyncio.Event()
+        accept = loop.connect_accepted_socket
+
+        async def slowly(*given: Any) -> Any:
+            await go.wait()
+            return await accept(*given)
+
+        loop.connect_accepted_socket = slowly  # type: ignore[method-assign]
+        async with listening_processes(1) as (processes, counts, address):
+            writers = await connected(address, 3)
+            while counts.least_of_others(2) != 3:
+                await asyncio.sleep(0.005)
+            assert not processes[0].members
+            go.set()
+            assert await settled(processes, 3) == [3]
+            await asyncio.sleep(0.01)
+            assert counts.least_of_others(2) == 3
+            for writer in writers:
+                writer.close()
+
+    asyncio.run(asyncio.wait_for(share(), 20))
 
 
 def test_a_process_that_takes_nothing_holds_connections_up_for_a_moment_only() -> None:
     async def share() -> None:
         async with listening_processes(1) as (processes, counts, address):
             counts.tell(2, 0)  # it has none, and takes none
-            began = asyncio.get_running_loop().time()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
             writers = [*await connected(address, 1)]
             assert await settled(processes, 1) == [1]
-            writers += await connected(address, 2)
-            assert await settled(processes, 3) == [3]
-            assert asyncio.get_running_loop().time() - began >= 2 * PATIENCE_S
+            writers += await connected(address, 1)
+            assert await settled(processes, 2) == [2]
+            assert loop.time() - began >= PATIENCE_S
+            began = loop.time()
+            writers += await connected(address, 60)
+            counts.tell(2, 0)
+            assert await settled(processes, 62) == [62]
+            assert loop.time() - began < 30 * PATIENCE_S  # not a moment for each
             for writer in writers:
                 writer.close()
 
@@ -118,8 +160,9 @@ def test_a_process_that_has_told_nothing_for_long_is_not_waited_for(monkeypatch:
 
     async def share() -> None:
         async with listening_processes(1) as (processes, counts, address):
-            now = counts.least_of_others(1)
-            assert now is None
+            with monkeypatch.context() as earlier:
+                earlier.setattr(connection_counts, "monotonic", lambda: time.monotonic() - connection_counts.HEARD_S)
+                counts.tell(2, 0)
             writers = await connected(address, 5)
             assert await settled(processes, 5) == [5]
             for writer in writers:
@@ -128,30 +171,86 @@ def test_a_process_that_has_told_nothing_for_long_is_not_waited_for(monkeypatch:
     asyncio.run(share())
 
 
-class Full(socket.socket):
-    """A socket of a process that cannot open another file, once."""
+def test_nobody_waits_for_a_process_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(balanced_listener, "PATIENCE_S", 60.0)
 
-    refusals = 0
+    async def share() -> None:
+        async with listening_processes(2) as (processes, counts, address):
+            processes[0].listener.close()
+            processes[0].listener.tell()  # as it does when one of its connections ends
+            assert counts.told(1) is None
+            writers = await connected(address, 5)
+            assert await settled(processes, 5) == [0, 5]
+            for writer in writers:
+                writer.close()
+
+    asyncio.run(share())
+
+
+def test_no_process_reads_a_part_of_what_another_one_writes() -> None:
+    counts = ConnectionCounts.create(2)
+    counts.tell(1, 1)
+    writer = os.fork()
+    if not writer:
+        for count in range(1, 100_000):
+            counts.tell(1, count)
+        os._exit(0)
+    looks = 0
+    while os.waitpid(writer, os.WNOHANG) == (0, 0):
+        assert counts.told(1)
+        assert counts.least_of_others(2)
+        looks += 1
+    assert looks
+    counts.close()
+
+
+class Refusing(socket.socket):
+    """A socket that accepts nothing once."""
+
+    reasons: ClassVar[list[int]] = []
 
     def accept(self) -> tuple[socket.socket, object]:
-        if not Full.refusals:
-            Full.refusals += 1
-            raise OSError(errno.EMFILE, "Too many open files")
+        if Refusing.reasons:
+            raise OSError(number := Refusing.reasons.pop(), os.strerror(number))
         return super().accept()
 
 
 def test_a_process_without_room_for_files_says_so_and_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(balanced_listener, "RETRY_S", 0.05)
+    monkeypatch.setattr(balanced_listener, "RETRY_S", 0.2)
 
     async def share() -> None:
-        async with listening_processes(1, Full) as (processes, _, address):
+        async with listening_processes(1, Refusing) as (processes, counts, address):
+            Refusing.reasons.append(errno.EMFILE)
             writers = await connected(address, 2)
+            while counts.told(1) is not None:  # nobody waits for it meanwhile
+                await asyncio.sleep(0.005)
             assert await settled(processes, 2) == [2]
+            assert counts.told(1)
             for writer in writers:
                 writer.close()
 
     with caplog.at_level(logging.ERROR, "lookalike.server"):
-        asyncio.run(share())
+        asyncio.run(asyncio.wait_for(share(), 20))
     assert [record.message for record in caplog.records] == ["cannot accept connections"]
+
+
+def test_a_connection_that_cannot_be_had_is_told_and_the_next_ones_are_accepted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def share() -> None:
+        async with listening_processes(1, Refusing) as (processes, counts, address):
+            processes[0].others = 5
+            counts.tell(2, 0)  # so that it looks again before it accepts
+            Refusing.reasons.append(errno.EPERM)
+            processes[0].refusals = 1
+            writers = await connected(address, 4)
+            assert await settled(processes, 3) == [3]
+            for writer in writers:
+                writer.close()
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(share())
+    told = [str(record.exc_info[1]) for record in caplog.records if record.exc_info]
+    assert sorted(told) == ["[Errno 1] Operation not permitted", "no protocol"]

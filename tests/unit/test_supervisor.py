@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from lookalike.errors import LookalikeError
-from lookalike.server import siblings, supervisor
+from lookalike.server import connection_counts, siblings, supervisor
 from lookalike.server.siblings import AllAnswered, Answered, Asked, Failed, Outgoing, Ready, Siblings
 from lookalike.server.supervisor import Supervisor
 
@@ -71,6 +71,7 @@ def processes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Processes]:
     yield made
     made.listening.close()
     made.supervisor._rates.close()
+    made.supervisor._counts.close()
 
 
 def test_a_process_that_hangs_holds_up_no_other(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,13 +96,25 @@ def test_a_process_that_hangs_holds_up_no_other(processes: Processes, monkeypatc
 def test_a_process_that_does_nothing_for_long_is_killed_and_started_again(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = processes.supervisor._places
+    one = processes.supervisor
     started: list[int] = []
-    monkeypatch.setattr(processes.supervisor, "_start", lambda place: started.append(place.number))
-    first.started = second.started = time.monotonic() - supervisor.HUNG_S - 1
-    processes.supervisor._counts.tell(1, 5)
+    monkeypatch.setattr(one, "_start", lambda place: started.append(place.number))
+    now = time.monotonic()
+    one._watching_since = now - 2 * supervisor.HUNG_S
+    one._places[1].started = one._watching_since
+    one._counts.tell(1, 5)
+    monkeypatch.setattr(connection_counts, "monotonic", lambda: now - supervisor.HUNG_S - 1)
+    one._counts.tell(2, 5)
+    one._turned = now - supervisor.PAUSED_S - 1  # the supervisor was stopped, too, and so were the others
     processes.turn()
-    assert processes.said == ["process 2 has done nothing for 60 s, and is killed"]
+    assert processes.said == []
+    one._watching_since = now - 2 * supervisor.HUNG_S
+    one._counts.withdraw(2)  # it accepts no connections, and is being stopped
+    processes.turn()
+    assert processes.said == []
+    one._counts.tell(2, 5)
+    processes.turn()
+    assert processes.said == ["process 2 has done nothing for 60 s, and was killed"]
     processes.turn()
     assert processes.said[1:] == ["process 2 ended by signal SIGKILL; it is started again in 0 s"]
     assert started == [2]

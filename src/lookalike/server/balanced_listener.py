@@ -12,6 +12,7 @@ import logging
 import select
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from lookalike.server.connection_counts import ConnectionCounts
@@ -21,12 +22,15 @@ LOG: Final = logging.getLogger("lookalike.server")
 PAUSE_S: Final = 0.002
 """Seconds between two looks at a connection that is left to the others."""
 
-PATIENCE_S: Final = 0.02
-"""Most seconds for which a connection is left to the others: they may be busy."""
+PATIENCE_S: Final = 0.05
+"""Most seconds for which a connection is left to the others: their event loops may be busy."""
+
+IMPATIENT_S: Final = 0.25
+"""Seconds without patience after it was in vain: nobody may be there to take connections."""
 
 RETRY_S: Final = 1.0
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-"""Errors of a system that has no place for a connection; seconds after which it is tried again."""
+"""Errors of a system that has no place for a connection, and seconds after which it is tried again."""
 
 
 class BalancedListener:
@@ -54,25 +58,27 @@ class BalancedListener:
             protocol: Makes the protocol of a connection.
         """
         self._loop = asyncio.get_running_loop()
-        self._listening, self._file = listening, listening.fileno()  # the socket is closed before this object is
-        self._counts, self._number, self._own, self._protocol = counts, number, own, protocol
+        self._listening, self._counts, self._number = listening, counts, number
+        self._own, self._protocol = own, protocol
         self._beginning: set[asyncio.Task[object]] = set()
         self._waiting: asyncio.TimerHandle | None = None
+        self._accepts = True
+        self._impatient_until = 0.0
         self._pending = select.poll()
-        self._pending.register(self._file, select.POLLIN)
+        self._pending.register(listening, select.POLLIN)
         listening.setblocking(False)
-        self.tell()
         self._listen()
 
     def tell(self) -> None:
-        """Tell the other processes how many connections this one has."""
-        self._counts.tell(self._number, self._open)
+        """Tell the other processes how many connections this one has, while it accepts any."""
+        if self._accepts:
+            self._counts.tell(self._number, self._open)
 
     def close(self) -> None:
         """Accept no more connections."""
         if self._waiting is not None:
             self._waiting.cancel()
-        self._loop.remove_reader(self._file)
+        self._leave()
 
     async def wait_closed(self) -> None:
         """Wait for the connections that are being accepted."""
@@ -88,42 +94,57 @@ class BalancedListener:
         return least is not None and self._open > least
 
     def _listen(self) -> None:
-        self._waiting = None
-        self._loop.add_reader(self._file, self._ready)
+        self._accepts = True
+        self.tell()
+        self._loop.add_reader(self._listening, self._ready)
+
+    def _leave(self) -> None:
+        """Stop listening, and let no other process wait for this one."""
+        self._loop.remove_reader(self._listening)
+        self._accepts = False
+        self._counts.withdraw(self._number)
 
     def _ready(self) -> None:
         """Accept a connection, or leave it to a process that has fewer."""
-        if self._is_ahead():
-            self._loop.remove_reader(self._file)
-            until = self._loop.time() + PATIENCE_S
-            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
+        now = self._loop.time()
+        if now > self._impatient_until and self._is_ahead():
+            self._loop.remove_reader(self._listening)
+            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, now + PATIENCE_S)
         else:
             self._accept()
 
     def _look_again(self, until: float) -> None:
         """Accept the connection that was left, if no process has taken it in time."""
-        is_pending = bool(self._pending.poll(0))
-        if is_pending and self._is_ahead() and self._loop.time() < until:
-            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
-        elif not is_pending or self._accept():
-            self._listen()
+        if self._pending.poll(0):
+            now = self._loop.time()
+            if self._is_ahead() and now < until:
+                self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
+                return
+            if now >= until:
+                self._impatient_until = now + IMPATIENT_S
+        self._listen()  # which finds what is pending
 
-    def _accept(self) -> bool:
-        """Accept a connection; False if the system has no place for one, until it is tried again."""
+    def _accept(self) -> None:
         try:
             connection, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return True  # another process has taken it, or the client has given it up
+            return  # another process has taken it, or the client has given it up
         except OSError as error:
             if error.errno not in EXHAUSTED:
-                raise
+                raise  # to the log, by the event loop; the socket is still listened on
             LOG.error("cannot accept connections", extra={"fields": {"problem": error.strerror}})  # noqa: TRY400
-            self._loop.remove_reader(self._file)
+            self._leave()
             self._waiting = self._loop.call_later(RETRY_S, self._listen)
-            return False
+            return
         connection.setblocking(False)
         beginning = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, connection))
         self._beginning.add(beginning)
-        beginning.add_done_callback(self._beginning.discard)
+        beginning.add_done_callback(partial(self._begun, connection))
         self.tell()
-        return True
+
+    def _begun(self, connection: socket.socket, beginning: asyncio.Task[object]) -> None:
+        self._beginning.discard(beginning)
+        self.tell()
+        if not beginning.cancelled() and (error := beginning.exception()) is not None:
+            connection.close()
+            LOG.error("a connection could not begin", exc_info=error)

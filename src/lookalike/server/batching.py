@@ -45,7 +45,7 @@ class BatchingEmbedder:
         observe: Called with the size of each batch.
         concurrent: Always True: any number of threads may call.
         parallel_calls: Batches that run at the same time.
-        gathers: Whether photos of several threads should gather for a batch: the network is slow, or on a GPU.
+        gathers: Whether photos of several threads should gather for a batch: the network runs one at a time.
     """
 
     def __init__(self, embedder: Embedder, *, largest: int, at_once: int = 1, gathers: bool = True) -> None:

@@ -41,8 +41,8 @@ class Settings:
         answer_seconds: Longest time from the end of the body to the answer, in seconds.
         waiting: Searches that may wait for a worker; more are refused at once with error 429.
         workers: Threads that decode photos and search; 0 is one more than there are processors, and where searches wait
-            for a remote gallery, or for a network that is slow or on a GPU, 16, 8 with one processor, and one for each
-            if there are more than 16.
+            for a remote gallery, or for a network that runs one batch at a time (a slow one, one on a GPU, or another
+            runtime than `onnx`), 16, 8 with one processor, and one for each if there are more than 16.
         batch: Largest number of photos that the network embeds at once.
         scan_seconds: Longest time to evaluate a filter, to scan with a metric, to find products, or to count facets, in
             seconds.

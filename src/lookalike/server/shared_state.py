@@ -25,7 +25,7 @@ WRITE_SECONDS = 600.0
 
 SEARCHERS_EACH, MOST_SEARCHERS = 8, 16
 """Threads that search, for each processor, and most of them where there are fewer processors, if searches wait: for a
-remote gallery, or for a network that is slow or on a GPU, which embeds the photos that wait together.
+remote gallery, or for a network that runs one batch at a time, and embeds the photos that wait together.
 
 Other searches have a thread more than there are processors. More would only take the interpreter's lock from each
 other: with two processors and 16 clients a search has 390 switches between 16 threads, and 130 between three, which

@@ -38,6 +38,9 @@ ENDING_S: Final = 5.0
 HUNG_S: Final = 60.0
 """Seconds without a sign of its event loop, which gives ten a second, after which a process is killed."""
 
+PAUSED_S: Final = 5.0
+"""Seconds between two turns after which all processes are taken to have been stopped, with this one."""
+
 HELD: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -112,6 +115,7 @@ class Supervisor:
         self._stopping = self._reload_wanted = False
         self._has_terminal = has_terminal()
         self._galleries = ""
+        self._turned = self._watching_since = time.monotonic()
 
     def run(self, serving: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM; requests under way are finished first.
@@ -168,6 +172,7 @@ class Supervisor:
             name=f"lookalike-{place.number}",
         )
         place.is_ready, place.started = False, time.monotonic()
+        self._counts.withdraw(place.number)
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD)  # which the process inherits, and unblocks when it can
         try:
             place.process.start()
@@ -187,6 +192,9 @@ class Supervisor:
         """Handle what has happened."""
         self._hear()
         now = time.monotonic()
+        if now - self._turned > PAUSED_S:
+            self._watching_since = now
+        self._turned = now
         for number, question in [*self._questions.items()]:
             if now > question.until:
                 self._settle(number)
@@ -200,11 +208,11 @@ class Supervisor:
                 self._start(place)
 
     def _kill_if_hung(self, place: Place, process: SpawnProcess, now: float) -> None:
-        if now - max(place.started, self._counts.told(place.number)) > HUNG_S:
-            self._say(f"process {place.number} has done nothing for {HUNG_S:.0f} s, and is killed")
-            place.is_ready = False  # it is killed once
-            place.due = now
+        told = self._counts.told(place.number)
+        if told is not None and now - max(told, self._watching_since) > HUNG_S:
+            place.is_ready, place.due = False, now
             process.kill()
+            self._say(f"process {place.number} has done nothing for {HUNG_S:.0f} s, and was killed")
 
     def _hear(self) -> None:
         """Receive what processes have sent, and note which of them have ended."""
