@@ -13,7 +13,7 @@ import select
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from lookalike.server.connection_counts import ConnectionCounts
 
@@ -22,11 +22,9 @@ LOG: Final = logging.getLogger("lookalike.server")
 PAUSE_S: Final = 0.002
 """Seconds between two looks at a connection that is left to the others."""
 
-PATIENCE_S: Final = 0.05
-"""Most seconds for which a connection is left to the others: their event loops may be busy."""
-
-IMPATIENT_S: Final = 0.25
-"""Seconds without patience after it was in vain: nobody may be there to take connections."""
+LOOKS: Final = 25
+"""Looks after which it is accepted nevertheless: the event loops of the others may be busy for some 50 ms. Each time
+that it was in vain they are halved, down to one, for nobody may be there to take connections."""
 
 RETRY_S: Final = 1.0
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -60,10 +58,10 @@ class BalancedListener:
         self._loop = asyncio.get_running_loop()
         self._listening, self._counts, self._number = listening, counts, number
         self._own, self._protocol = own, protocol
-        self._beginning: set[asyncio.Task[object]] = set()
+        self._beginning: set[asyncio.Task[Any]] = set()
         self._waiting: asyncio.TimerHandle | None = None
-        self._accepts = True
-        self._impatient_until = 0.0
+        self._accepts, self._closed = True, False
+        self._looks = LOOKS
         self._pending = select.poll()
         self._pending.register(listening, select.POLLIN)
         listening.setblocking(False)
@@ -78,6 +76,7 @@ class BalancedListener:
         """Accept no more connections."""
         if self._waiting is not None:
             self._waiting.cancel()
+        self._closed = True
         self._leave()
 
     async def wait_closed(self) -> None:
@@ -106,23 +105,22 @@ class BalancedListener:
 
     def _ready(self) -> None:
         """Accept a connection, or leave it to a process that has fewer."""
-        now = self._loop.time()
-        if now > self._impatient_until and self._is_ahead():
+        if self._is_ahead():
             self._loop.remove_reader(self._listening)
-            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, now + PATIENCE_S)
+            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, self._looks)
         else:
             self._accept()
 
-    def _look_again(self, until: float) -> None:
-        """Accept the connection that was left, if no process has taken it in time."""
-        if self._pending.poll(0):
-            now = self._loop.time()
-            if self._is_ahead() and now < until:
-                self._waiting = self._loop.call_later(PAUSE_S, self._look_again, until)
-                return
-            if now >= until:
-                self._impatient_until = now + IMPATIENT_S
-        self._listen()  # which finds what is pending
+    def _look_again(self, looks: int) -> None:
+        """Look whether another process has taken the connection that was left; accept it after so many looks."""
+        is_left = bool(self._pending.poll(0)) and self._is_ahead()
+        if is_left and looks > 1:
+            self._waiting = self._loop.call_later(PAUSE_S, self._look_again, looks - 1)
+            return
+        self._looks = max(1, self._looks // 2) if is_left else LOOKS
+        self._listen()
+        if is_left:
+            self._accept()
 
     def _accept(self) -> None:
         try:
@@ -132,8 +130,8 @@ class BalancedListener:
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise  # to the log, by the event loop; the socket is still listened on
-            LOG.error("cannot accept connections", extra={"fields": {"problem": error.strerror}})  # noqa: TRY400
             self._leave()
+            LOG.error("cannot accept connections", extra={"fields": {"problem": error.strerror}})  # noqa: TRY400
             self._waiting = self._loop.call_later(RETRY_S, self._listen)
             return
         connection.setblocking(False)
@@ -142,9 +140,13 @@ class BalancedListener:
         beginning.add_done_callback(partial(self._begun, connection))
         self.tell()
 
-    def _begun(self, connection: socket.socket, beginning: asyncio.Task[object]) -> None:
+    def _begun(self, connection: socket.socket, beginning: asyncio.Task[Any]) -> None:
         self._beginning.discard(beginning)
         self.tell()
-        if not beginning.cancelled() and (error := beginning.exception()) is not None:
+        if beginning.cancelled():
+            connection.close()
+        elif (error := beginning.exception()) is not None:
             connection.close()
             LOG.error("a connection could not begin", exc_info=error)
+        elif self._closed:  # uvicorn has closed the others already
+            beginning.result()[0].close()

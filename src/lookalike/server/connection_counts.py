@@ -15,7 +15,10 @@ HEARD_S: Final = 1.0
 
 
 class ConnectionCounts(SharedBytes):
-    """Open connections by process, and the times when they were told; each process writes its own only."""
+    """Open connections by process, and the times when they were told.
+
+    Each process writes its own, and the supervisor withdraws those of one that has ended.
+    """
 
     def __init__(self, file: int) -> None:
         super().__init__(file)

@@ -6,7 +6,6 @@ import mmap
 import os
 import sys
 import tempfile
-from multiprocessing.reduction import DupFd
 from typing import Any, Protocol, Self
 
 
@@ -42,7 +41,9 @@ class SharedBytes:
         return cls(file)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Take it to a process that is being started."""
+        """Take it to a process that is being started, on POSIX."""
+        from multiprocessing.reduction import DupFd
+
         return _opened, (type(self), DupFd(self.file))
 
     def close(self) -> None:
