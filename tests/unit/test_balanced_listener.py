@@ -9,6 +9,8 @@ import logging
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -297,3 +299,8 @@ def test_a_connection_that_begins_when_the_process_stops_is_closed() -> None:
             writer.close()
 
     asyncio.run(asyncio.wait_for(share(), 60))
+
+
+def test_one_process_needs_nothing_that_windows_lacks() -> None:
+    windows = "import sys, multiprocessing.reduction as shared; del shared.DupFd; sys.modules['fcntl'] = None"
+    subprocess.run([sys.executable, "-c", f"{windows}; import lookalike.server.run"], check=True)

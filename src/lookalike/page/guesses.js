@@ -31,13 +31,12 @@ export function showGuesses(labels, facets, filters, change, same) {
 	letScroll();
 }
 
-/** Let the keyboard scroll chips that have no room, if none of them takes the focus. */
+/** Let the keyboard scroll chips that are cut off, if none of them takes the focus. */
 function letScroll() {
 	const place = byId("guesses");
-	const isCut = place.scrollWidth > place.clientWidth;
-	place.tabIndex = isCut && !place.querySelector("button") ? 0 : -1;
+	place.tabIndex = place.scrollWidth > place.clientWidth && !place.querySelector("button") ? 0 : -1;
 }
-new ResizeObserver(letScroll).observe(byId("guesses")); // a phone is turned
+new ResizeObserver(letScroll).observe(byId("guesses"));
 
 /** Kind that the photo or item shows, if the catalogue tells the kinds of its items; else null. */
 export function kindShown({labels, garment, item, facets}) {

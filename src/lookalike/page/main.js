@@ -37,7 +37,7 @@ const titleOf = what => `${what} – ${settings.name}`;
 /** @typedef {typeof doors} Doors What the parts of the page can ask for. */
 const doors = {
 	search: searchItem,
-	details: openDetails,
+	details: id => go({open: id}),
 	boxed,
 	choose,
 	lookAtPart,
@@ -75,8 +75,8 @@ const actions = {
 
 // Navigation.
 
-/** What is told of the use of answers, if it is; best effort. */
-const tells = () => (settings.events ? import("./tells.js") : null);
+/** Tell of the use of answers, if that is wanted; best effort. */
+const telling = use => settings.events && import("./tells.js").then(use, () => {});
 
 function go(change, {push = true} = {}) {
 	state = {...state, ...change};
@@ -123,10 +123,7 @@ function searchWords(text) {
 /** Take an item as an example to look more, or less, like. */
 function addExample(id, isLike) {
 	const [key, other] = isLike ? ["like", "unlike"] : ["unlike", "like"];
-	tells()?.then(
-		({tellOf}) => tellOf(id, isLike ? "like" : "less"),
-		() => {},
-	);
+	telling(({tellOf}) => tellOf(id, isLike ? "like" : "less"));
 	details.close();
 	const examples = {[key]: withExample(state[key], id), [other]: state[other].filter(one => one !== id)};
 	go({...examples, open: null, sameKind: state.sameKind ? null : state.sameKind, shown: PAGE});
@@ -167,8 +164,6 @@ async function showRecent() {
 
 let isIn = settings.open && !place.gallery;
 
-const isShared = () => new URLSearchParams(location.search).has("shared");
-
 /** Do what comes before a search. @param {ApiError|null} problem Why a key is not taken any more. */
 async function arrive(problem) {
 	if (problem) isIn = false;
@@ -201,23 +196,15 @@ function failAlone(error) {
 	fail(error);
 }
 
-function openDetails(id) {
-	go({open: id});
-}
-
 let taken = 0; // number of the last photo that was given
 
 /** Search by a photo, unless another one was given meanwhile. @param {() => Promise<[Blob, string]|null>} get Photo and its name. */
 async function takePhoto(get, words = {}) {
 	const turn = ++taken;
 	const photo = await get();
-	if (photo && turn === taken) await searchPhoto(...photo, words);
-}
-
-async function searchPhoto(blob, label, words) {
+	if (!photo || turn !== taken) return;
 	details?.close();
-	const photo = await keep(blob, label);
-	go({...emptyState(), photo, weights: state.weights, ...words});
+	go({...emptyState(), photo: await keep(...photo), weights: state.weights, ...words});
 	toTop();
 }
 
@@ -249,14 +236,16 @@ function clearFilters() {
 
 function showAnyway() {
 	go({anyway: true});
-	byId("results").focus({preventScroll: true}); // the button was removed
+	focusResults();
 }
 
 function toTop() {
 	scrollTo({top: 0});
 	sheet?.setSheet(false);
-	byId("results").focus({preventScroll: true}); // the focused element was removed
+	focusResults();
 }
+
+const focusResults = () => byId("results").focus({preventScroll: true}); // what had the focus was removed
 
 addEventListener("popstate", ({state: left}) => {
 	state = readState(location.search);
@@ -276,7 +265,7 @@ function setMode(mode) {
 }
 
 function refresh() {
-	if (!isIn || isShared()) return arrive(null);
+	if (!isIn || new URLSearchParams(location.search).has("shared")) return arrive(null);
 	useSheet();
 	offer();
 	const looking = queryOf(state) !== null;
@@ -389,7 +378,7 @@ async function runSearch(now, signal) {
 	}
 }
 
-/** Remember a search at once, as the page may be left; once more when the name of its item is known. */
+/** At once, as the page may be left, and again when the name of the item is known. */
 function rememberSearch({item, photo, text}) {
 	const named = item ? nameOf(items.get(item) ?? {id: item}) : photo ? message("your_photo") : null;
 	const label = [named, text].filter(Boolean).join(", ");
@@ -407,10 +396,7 @@ function showAnswer(now) {
 	byId("sending").hidden = true;
 	hideNotice();
 	results.show(visible, used);
-	tells()?.then(
-		({watch}) => watch(visible),
-		() => {},
-	);
+	telling(({watch}) => watch(visible));
 	byId("more").hidden = !number || number >= MOST_SHOWN || (ended && number === matches.length);
 	const isBest = !queryOf({...now, text: null}); // words alone
 	const found = message(isBest ? "best_shown" : "most_similar_shown", {count: number});
