@@ -154,7 +154,11 @@ def _of_serving(part: Told | None) -> Iterator[Goal]:
     )
     queue = "random arrivals queue: two processors with a constant service time alone have 3.9 (the queue M/D/2)"
     for processes, limit, why in (
-        (1, 0.85, f"{rest}; all of them hold the lock of one interpreter"),
+        (
+            1,
+            0.85,
+            f"{rest}; all of them hold the lock of one interpreter, for which threads take turns 150 times a search",
+        ),
         (2, 0.95, f"{rest}; the clients share the processors"),
     ):
         rows = [] if part is None else [row for row in part["rows"] if row["processes"] == processes]
