@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, cast
 
@@ -75,22 +75,26 @@ class Process:
 @asynccontextmanager
 async def listening_processes(
     count: int, kind: type[socket.socket] = socket.socket
-) -> AsyncIterator[tuple[list[Process], ConnectionCounts, tuple[str, int]]]:
+) -> AsyncIterator[tuple[list[Process], ConnectionCounts, Callable[[int], Awaitable[None]]]]:
     with socket.create_server(("127.0.0.1", 0), backlog=256) as first:
         counts = ConnectionCounts.create(count + 1)
         sockets = [kind(fileno=first.dup().detach()) for _ in range(count)]
         processes = [Process(each, counts, number) for number, each in enumerate(sockets, start=1)]
+        clients: list[asyncio.StreamWriter] = []
+
+        async def connect(count: int) -> None:
+            opened = await asyncio.gather(*(asyncio.open_connection(*first.getsockname()) for _ in range(count)))
+            clients.extend(writer for _, writer in opened)
+
         try:
-            yield processes, counts, first.getsockname()
+            yield processes, counts, connect
         finally:
+            for client in clients:
+                client.close()
             for process, each in zip(processes, sockets, strict=True):
                 await process.close()
                 each.close()
             counts.close()
-
-
-async def connected(address: tuple[str, int], count: int) -> list[asyncio.StreamWriter]:
-    return [writer for _, writer in await asyncio.gather(*(asyncio.open_connection(*address) for _ in range(count)))]
 
 
 async def settled(processes: list[Process], total: int) -> list[int]:
@@ -111,21 +115,19 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("patient")
 def test_processes_with_fewer_connections_take_the_new_ones() -> None:
     async def share() -> None:
-        async with listening_processes(3) as (processes, counts, address):
+        async with listening_processes(3) as (processes, counts, connect):
             processes[0].others = 10
             processes[0].listener.tell()
-            writers = await connected(address, 16)
+            await connect(16)
             assert (await settled(processes, 16))[0] == 0
             processes[0].others = 0
             processes[0].listener.tell()
-            writers += await connected(address, 6)
+            await connect(6)
             assert (await settled(processes, 22))[0] >= 5
             await asyncio.sleep(0.01)
             assert [counts.least_of_others(number) for number in (1, 2, 3)] == [
                 min(len(other.members) for other in processes if other is not process) for process in processes
             ]
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
 
@@ -140,8 +142,8 @@ def test_connections_that_are_being_accepted_count() -> None:
             return await accept(*given)
 
         loop.connect_accepted_socket = slowly  # type: ignore[method-assign]
-        async with listening_processes(1) as (processes, counts, address):
-            writers = await connected(address, 3)
+        async with listening_processes(1) as (processes, counts, connect):
+            await connect(3)
             until = loop.time() + 10
             while counts.least_of_others(2) != 3 and loop.time() < until:
                 await asyncio.sleep(0.005)
@@ -151,8 +153,6 @@ def test_connections_that_are_being_accepted_count() -> None:
             assert await settled(processes, 3) == [3]
             await asyncio.sleep(0.01)
             assert counts.least_of_others(2) == 3
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
 
@@ -161,23 +161,21 @@ def test_a_process_that_takes_nothing_holds_connections_up_for_a_moment_only(mon
     monkeypatch.setattr(connection_counts, "HEARD_S", 60.0)
 
     async def share() -> None:
-        async with listening_processes(1) as (processes, counts, address):
+        async with listening_processes(1) as (processes, counts, connect):
             counts.tell(2, 0)  # it has none, and takes none
             loop = asyncio.get_running_loop()
             began = loop.time()
-            writers = [*await connected(address, 1)]
+            await connect(1)
             assert await settled(processes, 1) == [1]
-            writers += await connected(address, 1)
+            await connect(1)
             assert await settled(processes, 2) == [2]
             assert loop.time() - began >= LOOKS * PAUSE_S
             looks: list[int] = []
             poll = processes[0].listener._pending
             processes[0].listener._pending = cast(Any, Looked(lambda: looks.append(1) or poll.poll(0)))
-            writers += await connected(address, 60)
+            await connect(60)
             assert await settled(processes, 62) == [62]
             assert len(looks) < 60 + LOOKS  # not as many for each
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
 
@@ -186,14 +184,12 @@ def test_a_process_that_has_told_nothing_for_long_is_not_waited_for(monkeypatch:
     monkeypatch.setattr(balanced_listener, "LOOKS", 1_000_000)
 
     async def share() -> None:
-        async with listening_processes(1) as (processes, counts, address):
+        async with listening_processes(1) as (processes, counts, connect):
             with monkeypatch.context() as earlier:
                 earlier.setattr(connection_counts, "monotonic", lambda: time.monotonic() - connection_counts.HEARD_S)
                 counts.tell(2, 0)
-            writers = await connected(address, 5)
+            await connect(5)
             assert await settled(processes, 5) == [5]
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
 
@@ -202,14 +198,12 @@ def test_nobody_waits_for_a_process_that_stops(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(balanced_listener, "LOOKS", 1_000_000)
 
     async def share() -> None:
-        async with listening_processes(2) as (processes, counts, address):
+        async with listening_processes(2) as (processes, counts, connect):
             processes[0].listener.close()
             processes[0].listener.tell()  # as it does when one of its connections ends
             assert counts.told(1) is None
-            writers = await connected(address, 5)
+            await connect(5)
             assert await settled(processes, 5) == [0, 5]
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
 
@@ -253,14 +247,12 @@ def test_a_process_without_room_for_files_says_so_and_goes_on(monkeypatch: pytes
     told: list[float | None] = []
 
     async def share() -> None:
-        async with listening_processes(1, Refusing) as (processes, counts, address):
+        async with listening_processes(1, Refusing) as (processes, counts, connect):
             monkeypatch.setattr(balanced_listener.LOG, "error", lambda *_, **__: told.append(counts.told(1)))
             Refusing.reasons.append(errno.EMFILE)
-            writers = await connected(address, 2)
+            await connect(2)
             assert await settled(processes, 2) == [2]
             assert counts.told(1)
-            for writer in writers:
-                writer.close()
 
     asyncio.run(share())
     assert told == [None]  # nobody waits for it meanwhile
@@ -270,15 +262,13 @@ def test_a_connection_that_cannot_be_had_is_told_and_the_next_ones_are_accepted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def share() -> None:
-        async with listening_processes(1, Refusing) as (processes, counts, address):
+        async with listening_processes(1, Refusing) as (processes, counts, connect):
             processes[0].others = 5
             counts.tell(2, 0)  # so that it looks again before it accepts
             Refusing.reasons.append(errno.EPERM)
             processes[0].refusals = 1
-            writers = await connected(address, 4)
+            await connect(4)
             assert await settled(processes, 3) == [3]
-            for writer in writers:
-                writer.close()
 
     with caplog.at_level(logging.ERROR):
         asyncio.run(share())
@@ -288,15 +278,15 @@ def test_a_connection_that_cannot_be_had_is_told_and_the_next_ones_are_accepted(
 
 def test_a_connection_that_begins_when_the_process_stops_is_closed() -> None:
     async def share() -> None:
-        async with listening_processes(1) as (processes, _, address):
-            reader, writer = await asyncio.open_connection(*address)
+        async with listening_processes(1) as (processes, _, _):
             listener = processes[0].listener
-            while not listener._beginning:
-                await asyncio.sleep(0)
-            listener.close()
-            await listener.wait_closed()
-            assert await reader.read() == b""
-            writer.close()
+            with socket.create_connection(listener._listening.getsockname()) as client:
+                while not listener._beginning:
+                    await asyncio.sleep(0)
+                listener.close()
+                await listener.wait_closed()
+                client.setblocking(False)
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
 
     asyncio.run(asyncio.wait_for(share(), 60))
 

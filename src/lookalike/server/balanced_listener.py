@@ -23,8 +23,8 @@ PAUSE_S: Final = 0.002
 """Seconds between two looks at a connection that is left to the others."""
 
 LOOKS: Final = 25
-"""Looks after which it is accepted nevertheless: the event loops of the others may be busy for some 50 ms. Each time
-that it was in vain they are halved, down to one, for nobody may be there to take connections."""
+"""Looks after which a connection that is left is accepted here: the event loops of the others may be busy for 50 ms.
+The number is halved, down to one, each time that no other process took the connection, and is 25 again when one did."""
 
 RETRY_S: Final = 1.0
 EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
