@@ -18,6 +18,7 @@ JOBS ?= 3
 SCRATCH ?= $(shell grep -s '^[^ ]* /dev/shm ' /proc/mounts | grep -qv noexec \
 	&& test "$$(df --output=avail -B 1M /dev/shm | tail -n 1)" -ge 4096 && echo /dev/shm)
 SEED ?= 0
+FAULTS = --seed '$(SEED)' $(foreach suite,$(TRIES),--tries '$(suite)') $(if $(ONLY),-k '$(ONLY)')
 AUDIT := $(VENVS)/audit
 DOCS := $(VENVS)/docs
 REQUIREMENTS := pyproject.toml constraints.txt requirements/base.txt requirements/dev.txt
@@ -45,6 +46,10 @@ endef
 # $(call scratch,PYTEST): pytest, with its files in a folder of SCRATCH that goes when it ends; without SCRATCH where pytest has them.
 scratch = $(if $(SCRATCH),scratch=$$(mktemp -d '$(SCRATCH)/lookalike-tests-XXXXXX') && trap 'rm -rf "$$scratch"' EXIT INT TERM && $(1) --basetemp="$$scratch/files",$(1))
 
+# $(call quick,FOLDERS): the quick tests of these folders of tests, in JOBS processes.
+QUICK := not slow and not milvus and not gpu and not container and not trackers
+quick = $(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m '$(QUICK)' $(1))
+
 .PHONY: help
 help: ## Show the targets, a line each
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -58,24 +63,30 @@ serve: $(DEMO)/installed ## The demo, and then its page and API on http://127.0.
 	@'$(DEMO)/bin/lookalike' demo --out demo --serve
 
 .PHONY: test
-test: $(TEST)/installed ## Install everything, PyTorch included, and run the quick tests, in JOBS=3 processes
+test: $(TEST)/installed ## Install everything, PyTorch included, and run the tests of the code, in JOBS=3 processes
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory clients/typescript/node_modules/installed; fi
-	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m 'not slow and not milvus and not gpu and not container and not trackers')
+	@$(call quick,tests/unit tests/contract tests/property tests/golden tests/surface)
+
+.PHONY: test-page
+test-page: $(TEST)/installed ## Run the tests of the page in Chromium
+	@$(call quick,tests/browser)
+
+.PHONY: test-examples
+test-examples: $(TEST)/installed ## Run what the docs and examples/ show: commands, requests, programs, notebooks
+	@$(call quick,tests/examples)
 
 .PHONY: coverage
 coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
 	@mkdir -p build/coverage
-	@$(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 \
-		-m 'not slow and not milvus and not gpu and not container and not trackers' --cov --cov-report=term --cov-report=html)
+	@$(call quick,--cov --cov-report=term --cov-report=html)
 
 .PHONY: test-slow
 test-slow: $(TEST)/installed ## Run the slow tests
 	@'$(TEST)/bin/python' -m pytest -q -m slow
 
 .PHONY: test-faults
-test-faults: $(TEST)/installed ## Run the fault suites long: TRIES='kills=50 damage=1000' for fewer or more, SEED=1, ONLY=name
-	@'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long --seed '$(SEED)' \
-		$(foreach suite,$(TRIES),--tries '$(suite)') $(if $(ONLY),-k '$(ONLY)') tests/faults
+test-faults: $(TEST)/installed ## Run the fault suites with few tries, or, LONG=1, with many; TRIES='kills=50 damage-log=1000', SEED=1, ONLY=name
+	@$(if $(LONG),'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long $(FAULTS) tests/faults,$(call quick,$(FAULTS) tests/faults))
 
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs

@@ -1,4 +1,4 @@
-"""Number of tries and seed of the fault suites: a few in `make test`, many in `make test-faults`."""
+"""Number of tries and seed of the fault suites: a few in `make test-faults`, many with `LONG=1`."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 PARTS = {
-    "Chromium": ("the page in Chromium", "apt-get install chromium"),
+    "Chromium": ("the page in Chromium", "apt-get install chromium-headless-shell"),
     "TypeScript client": ("the TypeScript client", "apt-get install npm && make client"),
     "nginx": ("nginx's configuration", "apt-get install nginx"),
     "curl": ("examples for curl", "apt-get install curl"),

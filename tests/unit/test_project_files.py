@@ -79,6 +79,20 @@ def test_hooks_run_what_lint_runs() -> None:
         assert tool in entries and tool in makefile.replace("/bin/", " ").replace("'", "")
 
 
+def test_every_folder_of_tests_is_run_by_one_target_that_ci_runs() -> None:
+    rules = (ROOT / "Makefile").read_text(encoding="utf-8").split("\n.PHONY: ")[1:]
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    folders = [path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))]
+    targets = {
+        folder: [rule.splitlines()[0] for rule in rules if re.search(rf"tests/{folder}(?![\w/])", rule)]
+        for folder in folders
+    }
+    assert len(targets) > 8 and {len(names) for names in targets.values()} == {1}, targets
+    del targets["gpu"]  # CI has none
+    for [target] in targets.values():
+        assert re.search(rf"\bmake .*\b{target}(?![\w-])", ci), target
+
+
 def test_the_hosted_workflow_runs_the_script_and_may_do_little() -> None:
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     workflow: dict[str, Any] = yaml.safe_load(text)

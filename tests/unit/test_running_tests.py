@@ -83,10 +83,10 @@ def test_programs_react_to_signals_though_the_tests_were_told_to_ignore_them(tmp
 
 def test_what_was_left_out_is_said_in_one_line() -> None:
     assert skipped_line([], "") == ""
-    reasons = ["Skipped: there is no Chromium; on Debian: apt-get install chromium"] * 2
+    reasons = ["Skipped: there is no Chromium; on Debian: apt-get install chromium-headless-shell"] * 2
     reasons += ["Skipped: there is no nginx here", "Skipped: the moon is full"]
     assert skipped_line(reasons, "not slow and not gpu") == (
-        "not run: the page in Chromium (2: apt-get install chromium), "
+        "not run: the page in Chromium (2: apt-get install chromium-headless-shell), "
         "nginx's configuration (1: apt-get install nginx), "
         "others (1: reasons above), slow (make test-slow), gpu (make test-gpu)"
     )
