@@ -46,7 +46,7 @@ endef
 # $(call scratch,PYTEST): pytest, with its files in a folder of SCRATCH that goes when it ends; without SCRATCH where pytest has them.
 scratch = $(if $(SCRATCH),scratch=$$(mktemp -d '$(SCRATCH)/lookalike-tests-XXXXXX') && trap 'rm -rf "$$scratch"' EXIT INT TERM && $(1) --basetemp="$$scratch/files",$(1))
 
-# $(call quick,FOLDERS): the quick tests of these folders of tests, in JOBS processes.
+# $(call quick,TESTS): the quick tests of these, in JOBS processes, each with a file at a time; a file that takes long comes first.
 QUICK := not slow and not milvus and not gpu and not container and not trackers
 quick = $(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m '$(QUICK)' $(1))
 
@@ -73,7 +73,7 @@ test-page: $(TEST)/installed ## Run the tests of the page in Chromium
 
 .PHONY: test-examples
 test-examples: $(TEST)/installed ## Run what the docs and examples/ show: commands, requests, programs, notebooks
-	@$(call quick,tests/examples)
+	@$(call quick,--dist worksteal tests/examples)
 
 .PHONY: coverage
 coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
@@ -86,7 +86,7 @@ test-slow: $(TEST)/installed ## Run the slow tests
 
 .PHONY: test-faults
 test-faults: $(TEST)/installed ## Run the fault suites with few tries, or, LONG=1, with many; TRIES='kills=50 damage-log=1000', SEED=1, ONLY=name
-	@$(if $(LONG),'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long $(FAULTS) tests/faults,$(call quick,$(FAULTS) tests/faults))
+	@$(if $(LONG),'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long $(FAULTS) tests/faults,$(call quick,$(FAULTS) tests/faults/test_ray_cluster.py tests/faults))
 
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs
