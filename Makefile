@@ -29,10 +29,11 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	&& { command -v $$python; break; }; done)
 
 # $(call locked,FILE): an environment of exactly the releases in requirements/FILE.txt, whose files must have its hashes.
+# Modules are compiled when they are first imported: most never are, and it takes a third of the time.
 define locked
 	@test -n '$(PYTHON)' || { echo 'Lookalike needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv), and found none; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
 	@'$(PYTHON)' -m venv --clear '$(@D)'
-	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/$(1).txt
+	@'$(@D)/bin/python' -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r requirements/$(1).txt
 endef
 
 # $(call install,FILE,EXTRAS,WORDS): this package in place, after what is locked; what has no hashes is limited by constraints.txt.
