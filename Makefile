@@ -18,7 +18,10 @@ JOBS ?= 3
 SCRATCH ?= $(shell grep -s '^[^ ]* /dev/shm ' /proc/mounts | grep -qv noexec \
 	&& test "$$(df --output=avail -B 1M /dev/shm | tail -n 1)" -ge 4096 && echo /dev/shm)
 SEED ?= 0
-FAULTS = --seed '$(SEED)' $(foreach suite,$(TRIES),--tries '$(suite)') $(if $(ONLY),-k '$(ONLY)')
+# The file that takes longest comes first.
+FAULTS := tests/faults/test_ray_cluster.py
+FAULTS += $(filter-out $(FAULTS),$(wildcard tests/faults/test_*.py))
+TRIED = --seed '$(SEED)' $(foreach suite,$(TRIES),--tries '$(suite)') $(if $(ONLY),-k '$(ONLY)')
 AUDIT := $(VENVS)/audit
 DOCS := $(VENVS)/docs
 REQUIREMENTS := pyproject.toml constraints.txt requirements/base.txt requirements/dev.txt
@@ -29,7 +32,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
 	&& { command -v $$python; break; }; done)
 
 # $(call locked,FILE): an environment of exactly the releases in requirements/FILE.txt, whose files must have its hashes.
-# Modules are compiled when they are first imported: most never are, and it takes a third of the time.
+# Modules are compiled when they are first imported: to compile all, most of which never are, would take a third of the time.
 define locked
 	@test -n '$(PYTHON)' || { echo 'Lookalike needs Python 3.11 or newer with its venv module (on Debian and Ubuntu: apt install python3-venv), and found none; name one with: make PYTHON=/path/to/python3 $(MAKECMDGOALS)' >&2; exit 1; }
 	@'$(PYTHON)' -m venv --clear '$(@D)'
@@ -47,7 +50,7 @@ endef
 # $(call scratch,PYTEST): pytest, with its files in a folder of SCRATCH that goes when it ends; without SCRATCH where pytest has them.
 scratch = $(if $(SCRATCH),scratch=$$(mktemp -d '$(SCRATCH)/lookalike-tests-XXXXXX') && trap 'rm -rf "$$scratch"' EXIT INT TERM && $(1) --basetemp="$$scratch/files",$(1))
 
-# $(call quick,TESTS): the quick tests of these, in JOBS processes, each with a file at a time; a file that takes long comes first.
+# $(call quick,TESTS): the quick tests of these, in JOBS processes, each of which takes a file at a time, in their order.
 QUICK := not slow and not milvus and not gpu and not container and not trackers
 quick = $(call scratch,OMP_NUM_THREADS=1 '$(TEST)/bin/python' -m pytest -q -n '$(JOBS)' --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m '$(QUICK)' $(1))
 
@@ -77,7 +80,7 @@ test-examples: $(TEST)/installed ## Run what the docs and examples/ show: comman
 	@$(call quick,--dist worksteal tests/examples)
 
 .PHONY: coverage
-coverage: $(TEST)/installed ## Run the quick tests, and show which lines and branches none of them reached
+coverage: $(TEST)/installed ## Run the quick tests of all folders, and show which lines and branches none of them reached
 	@mkdir -p build/coverage
 	@$(call quick,--cov --cov-report=term --cov-report=html)
 
@@ -86,8 +89,8 @@ test-slow: $(TEST)/installed ## Run the slow tests
 	@'$(TEST)/bin/python' -m pytest -q -m slow
 
 .PHONY: test-faults
-test-faults: $(TEST)/installed ## Run the fault suites with few tries, or, LONG=1, with many; TRIES='kills=50 damage-log=1000', SEED=1, ONLY=name
-	@$(if $(LONG),'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long $(FAULTS) tests/faults,$(call quick,$(FAULTS) tests/faults/test_ray_cluster.py tests/faults))
+test-faults: $(TEST)/installed ## Run the fault suites with few tries, or with many: LONG=1; TRIES='kills=50 damage-log=1000', SEED=1, ONLY=name
+	@$(if $(LONG),'$(TEST)/bin/python' -m pytest -q -m 'not milvus' --timeout 7200 --long $(TRIED) tests/faults,$(call quick,$(TRIED) $(if $(TRIES),--timeout 7200) $(FAULTS)))
 
 .PHONY: test-milvus
 test-milvus: $(TEST)/installed $(MILVUS)/installed ## Run the tests of galleries on a Milvus server, which it installs

@@ -118,7 +118,9 @@ def main() -> None:
         fill(folder / "shop.gallery", folder)
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         with serving(folder / "shop.gallery") as url, sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"), args=arguments
+            )
             runs = [one_drop(browser, url, photo) for _ in range(RUNS + 1)][1:]
             browser.close()
     results, photos, shifts = zip(*runs, strict=True)

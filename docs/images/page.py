@@ -21,7 +21,9 @@ def main() -> None:
     url, photo, name = sys.argv[1:]
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=arguments)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or shutil.which("chromium-headless-shell"), args=arguments
+        )
         page = browser.new_page(viewport={"width": 1240, "height": 800}, color_scheme="light")
         page.goto(url)
         page.set_input_files("#choose", photo)

@@ -16,7 +16,7 @@ from lookalike.catalogue.sample.drawn import changed_photo, make_products, write
 
 PRODUCTS, PHOTOS = 18, 2
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-"""Names of Chromium, the first of which takes two thirds of the processor time of the others."""
+"""Names of Chromium. The first is its engine without windows, which takes two thirds of the processor time."""
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +52,7 @@ def server(drawn_gallery: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, as the system has it; without a window, so that the shell is the same to a page.
+    """Chromium, as the system has it.
 
     One for each module: while it runs, no other test of this process could start an event loop.
     """

@@ -34,7 +34,7 @@ from store_servers import environment, forget_stores, s3_server
 NOT_RUN: dict[tuple[str, str], str] = {
     ("*", "pip install *"): "needs a package index; `.ci/run` installs what it tests",
     ("README.md", "make demo"): "`.ci/run` runs it",
-    ("README.md", "make test"): "is what runs this test",
+    ("README.md", "make test"): "`.ci/run` runs it",
     ("docs/quickstart.md", "python3 -m venv *"): "makes an environment; `make` and `.ci/run` do",
     ("docs/http-api.md", "curl * > lookalike.json"): "begins the making of a client; the document is tested by its own",
     ("docs/http-api.md", "curl *cdn.shop.example*"): "needs a host of photos; `test_http_jobs.py` has one",

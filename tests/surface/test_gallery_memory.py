@@ -164,7 +164,7 @@ def test_a_gallery_made_for_work_that_fails_vanishes_unless_others_use_it(shop: 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
 def test_a_gallery_that_there_is_no_room_for_leaves_nothing(shop: Shop, tmp_path: Path) -> None:
     place = tmp_path / "in" / "here.gallery"
-    limited = f"ulimit -f 20; exec {sys.executable} -m lookalike index {shop.table} -g {place} --model {shop.model}"
+    limited = f"ulimit -f 20; exec {sys.executable} -B -m lookalike index {shop.table} -g {place} --model {shop.model}"
     done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")

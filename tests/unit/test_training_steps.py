@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,10 @@ def test_a_background_that_cannot_be_read_is_named_in_one_line(config: Path, tmp
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full disk")
-def test_a_full_disk_is_told_and_leaves_the_state_before_it(config: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_told_and_leaves_the_state_before_it(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # modules that are first imported would be cut short, too
     sizes = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def leave_no_room(done: int, total: int) -> None:
