@@ -190,6 +190,7 @@ def test_a_page_left_before_its_item_has_come_is_remembered_all_the_same(server:
     page.unroute("**/v1/items/d002-1")
     tiles.click()
     expect(page).to_have_title(re.compile("Brown floral dress"))
+    settled(page)  # a search is remembered when its answer has come
     page.goto(server.url)
     expect(tiles).to_have_count(1)
     expect(tiles).to_have_attribute("aria-label", "Brown floral dress")
