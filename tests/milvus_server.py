@@ -30,7 +30,7 @@ SERVE: Final = Path(__file__).with_name("milvus_serve.py")
 STARTING_S: Final = 300.0
 
 QUICK: Final = (
-    "proxy.timeTickInterval=20",  # milliseconds that a reader who must see all waits at most
+    "proxy.timeTickInterval=100",  # milliseconds that a reader who must see all waits at most
     "queryCoord.checkInterval=100",
     "queryCoord.distPullInterval=100",
 )
@@ -121,6 +121,7 @@ class Stock:
         self._server, self._columns = server, columns
         self._workers = ThreadPoolExecutor(ahead)
         self._made: deque[Future[str]] = deque(self._workers.submit(self._make) for _ in range(ahead))
+        self._dropped: list[Future[None]] = []
 
     def take(self) -> str:
         """The address of one, which is then the caller's."""
@@ -129,11 +130,16 @@ class Stock:
 
     def give_back(self, address: str) -> None:
         """Have it dropped."""
-        self._workers.submit(self._drop, address)
+        self._dropped.append(self._workers.submit(self._drop, address))
 
     def close(self) -> None:
-        """Make no more."""
-        self._workers.shutdown(cancel_futures=True)
+        """Make no more, and drop all that were made; raises what went wrong in dropping one."""
+        for made in self._made:
+            if not made.cancel():
+                self.give_back(made.result())
+        self._workers.shutdown()
+        for dropped in self._dropped:
+            dropped.result()
 
     def _make(self) -> str:
         address = f"{self._server.address}/stock_{uuid.uuid4().hex}"
@@ -146,5 +152,5 @@ class Stock:
         state = State(parse(address), create=True)
         with state.connection.client(doing="dropping") as client:
             client.drop_collection(state.connection.collection)
-            client.drop_collection(state.keeper.collection)
+        state.metadata_store.drop()
         state.connection.close()
