@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -340,6 +342,44 @@ def test_photos_that_nothing_can_be_said_of_are_asked_for_by_no_text(shop: Path)
         TextBatches(photos, facts, true_of & False, lexicon=lexicon(), learnt=learnt, settings=settings)
 
 
+def test_a_title_stands_for_the_most_exact_facts(shop: Path) -> None:
+    settings = load_text_settings(shop / "run.toml", overrides=("batch=16", "photos=4", "titles=1"))
+    rows = np.ones((2, 2), np.float32)
+    photos = TitledPhotos([Item("0", ""), Item("1", "")], rows, rows, [["shoe"], ["sneaker"]], [{}, {}])
+    facts = [Fact("garment", "garment", "shoes"), Fact("garment", "garment", "sports shoes")]
+    true_of = np.array([[True, True], [False, True]])
+    learnt = frozenset(("shoe", "sneaker"))
+    batches = TextBatches(photos, facts, true_of, lexicon=lexicon(), learnt=learnt, settings=settings)
+    batch = batches.make(0)
+    exact = batch.fits[[text == "sneaker" for text in batch.texts]]
+    assert len(exact) and (exact[:, batch.photos == 1] == 1).all()
+
+
+FACTS_OF_TITLES = """
+import numpy as np
+from lookalike.text.lexicon import lexicon
+from lookalike.training.text.labelled_texts import TitledPhotos, facts_of
+from lookalike.types import Item
+rows = np.ones((2, 64), np.float32)
+titles = [["red", "striped", "cotton", "dress", "women"], ["blue", "checked", "shirt", "men"]]
+labels = [{"garment": ["dress", "gown"], "other": ["summer", "casual", "party"]}, {"garment": ["shirt"]}]
+photos = TitledPhotos([Item("0", ""), Item("1", "")], rows, rows, titles, labels)
+print([fact.value for fact in facts_of(photos, lexicon())[0]])
+"""
+
+
+def test_every_process_trains_on_the_same_texts() -> None:
+    """The order of facts decides which are drawn."""
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", FACTS_OF_TITLES], env={"PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(said) == 1
+    assert b"casual" in said.pop()
+
+
 def test_items_go_to_their_split() -> None:
     data = TextDataSettings("g")
     assert part_of(Item("a", ""), data) == "train" == part_of(Item("a", "", attributes={"split": "train"}), data)
@@ -386,6 +426,11 @@ def test_galleries_without_photos_to_learn_from_are_refused(shop: Path, tiny_mod
         read_all(two, base=shop)
     with open_gallery(str(shop / "plain.gallery"), create=True) as gallery:
         gallery.add([Item("a", "")], {"deep": np.ones((1, 2), np.float32)}, spaces=(Space("deep", 2, "other@1"),))
+    with open_gallery(str(shop / "colors.gallery"), create=True) as gallery:
+        gallery.add([Item("a", "")], {"color": np.ones((1, 2), np.float32)}, spaces=(Space("color", 2, "color@2"),))
+    colors = load_text_settings(shop / "run.toml", overrides=('data=[{gallery="colors.gallery"}]',))
+    with pytest.raises(MismatchError, match=r"the spaces of this gallery: color \(2 of color@2\)"):
+        read_all(colors, base=shop)
     plain = load_text_settings(shop / "run.toml", overrides=('data=[{gallery="plain.gallery"}]',))
     with pytest.raises(MismatchError, match="the space 'color', and this gallery does not have it"):
         read_all(plain, base=shop)

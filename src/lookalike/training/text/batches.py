@@ -69,8 +69,9 @@ class TextBatches:
         self.facts, self.true_of, self.lexicon, self.settings = facts, true_of, lexicon, settings
         self.titles = [[word for word in title if word in learnt] for title in photos.titles]
         self.of_photo: list[dict[str, list[int]]] = [defaultdict(list) for _ in photos.items]
-        for fact, place in zip(*np.nonzero(true_of), strict=True):
-            self.of_photo[place][facts[fact].role].append(int(fact))
+        for fact in np.argsort(true_of.sum(axis=1), kind="stable").tolist():  # the most exact ones first
+            for place in np.flatnonzero(true_of[fact]).tolist():
+                self.of_photo[place][facts[fact].role].append(fact)
         self.described = np.flatnonzero(true_of.any(axis=0))
         if not len(self.described):
             raise CatalogueError("no training photo has a label, or a word of the lexicon in its title")

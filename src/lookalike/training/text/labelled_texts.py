@@ -15,7 +15,7 @@ import numpy as np
 from lookalike.embedding.color import SPACE_NAME as COLOR
 from lookalike.errors import MismatchError, UnknownNameError
 from lookalike.gallery.opening import gallery_of
-from lookalike.spaces import unit_rows
+from lookalike.spaces import format_spaces, unit_rows
 from lookalike.text.colors import color_of
 from lookalike.text.lexicon import COLOUR, GARMENT, GENDER, Lexicon, Named
 from lookalike.text.words import words_of
@@ -73,7 +73,7 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
         GalleryNotFoundError: There is no such gallery.
         CatalogueError: It has no training photos, or `dev_where` leaves no dev photos.
         UnknownNameError: An attribute or a value that chooses photos is not there.
-        MismatchError: It is of several models, or has no space `color`.
+        MismatchError: It has no space `deep`, as one of several models, or no space `color`.
     """
     address = data.gallery if "://" in data.gallery else str(folder / data.gallery)
     chosen: dict[str, list[tuple[Item, Float32, Float32]]] = {"train": [], "dev": []}
@@ -81,7 +81,10 @@ def read_gallery(data: TextDataSettings, *, folder: Path) -> tuple[str, dict[str
     with gallery_of(address) as gallery:
         model = next((space.model_id for space in gallery.spaces if space.name == DEEP), None)
         if model is None:
-            raise MismatchError(f"{address}: a text encoder belongs to one photo model, and this gallery has several")
+            raise MismatchError(
+                f"{address}: a text encoder belongs to one photo model, that of the space {DEEP!r}; the spaces of this "
+                f"gallery: {format_spaces(gallery.spaces)}"
+            )
         if COLOR not in [space.name for space in gallery.spaces]:
             raise MismatchError(f"{address}: shades are told by the space {COLOR!r}, and this gallery does not have it")
         for items, vectors in gallery.rows():
@@ -174,13 +177,14 @@ def facts_of(photos: TitledPhotos, lexicon: Lexicon) -> tuple[list[Fact], Bool]:
     """
     true_of: defaultdict[Fact, list[int]] = defaultdict(list)
     for place, labels in enumerate(photos.labels):
-        for fact in {_fact(role, value, lexicon) for role, values in labels.items() for value in filter(None, values)}:
-            true_of[fact].append(place)
+        for role, values in labels.items():
+            for value in filter(None, values):
+                true_of[_fact(role, value, lexicon)].append(place)
     labelled = {fact.role for fact in true_of if fact.role != OTHER}
-    values = {(fact.attribute, fact.value) for fact in true_of}
+    known = {(fact.attribute, fact.value) for fact in true_of}
     for place, title in enumerate(photos.titles):
-        for named in set(lexicon.find(title)):
-            is_finer = named.attribute == GARMENT and (GARMENT, named.value) not in values
+        for named in lexicon.find(title):
+            is_finer = named.attribute == GARMENT and (GARMENT, named.value) not in known
             if named.attribute not in labelled or is_finer:
                 true_of[_named(named)].append(place)
     unique = {fact: sorted(set(places)) for fact, places in true_of.items()}
