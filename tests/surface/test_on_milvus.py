@@ -19,6 +19,8 @@ import lookalike
 from lookalike.cli import main
 from lookalike.embedding.compatibility import model_ids_of
 from lookalike.errors import ConfigError
+from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.request import SearchRequest
 from lookalike.gallery.stored_parameters import StoredWeights
 from lookalike.remote.allowed_hosts import VARIABLE
 from lookalike.server.app import create_app
@@ -317,15 +319,15 @@ def test_settings_of_the_address_decide_about_the_collection(shop: Shop, address
         found = run(capsys, "search", shop.photo("red-2"), "-g", f"{place}&consistency=strong")["matches"]
         assert [match["id"] for match in found] == [match["id"] for match in exact]
         assert found[0]["score"] == pytest.approx(exact[0]["score"], abs=1e-5)  # never that of the compressed row
-    optimised = run(capsys, "gallery", "import", shop.gallery, "-g", f"{address}_HNSW?index=IVF_FLAT&nlist=16")
-    assert optimised["written"] == 0
-    assert (
-        run(capsys, "gallery", "info", "-g", f"{address}_HNSW")["index"].items()
-        >= {
-            "kind": "IVF_FLAT",
-            "nlist": 16,
-        }.items()
-    )
+    with open_gallery(f"{address}_HNSW?consistency=strong") as opened, open_gallery(shop.gallery) as source:
+        query = source.vectors("red-2")
+        assert opened.search(query, SearchRequest()).index == "hnsw"
+        optimised = run(capsys, "gallery", "import", shop.gallery, "-g", f"{address}_HNSW?index=IVF_FLAT&nlist=16")
+        assert optimised["written"] == 0
+        facts = run(capsys, "gallery", "info", "-g", f"{address}_HNSW")
+        assert facts["index"].items() >= {"kind": "IVF_FLAT", "nlist": 16}.items()
+        assert opened.search(query, SearchRequest()).index == "ivf_flat"  # that of another process, at once
+        assert opened.search(query, SearchRequest(index="exact")).index == "exact"
 
 
 def test_partitions_are_refused_where_the_server_would_lose_rows(shop: Shop, address: str, capsys: Capture) -> None:

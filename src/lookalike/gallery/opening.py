@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from lookalike.errors import UsageError
 from lookalike.gallery.local.gallery import LocalGallery
+from lookalike.gallery.milvus import is_on_milvus
 
 if TYPE_CHECKING:
     from lookalike.gallery.milvus.gallery import MilvusGallery
@@ -38,7 +39,7 @@ def open_gallery(address: str, *, create: bool = False) -> LocalGallery | Milvus
         GalleryUnreachableError: Its server does not answer.
         UsageError: The address is empty, or has another scheme.
     """
-    if address.startswith(("milvus:", "milvus+tls:")):
+    if is_on_milvus(address):
         from lookalike.gallery.milvus.address import parse
         from lookalike.gallery.milvus.gallery import MilvusGallery
 

@@ -47,8 +47,7 @@ def claimed(database: Database) -> Sequence[str]:
 
 def place_of(database: Path) -> str:
     """Identity of a database file: file system and inode, which differ for a copy."""
-    system = getattr(os.statvfs(database), "f_fsid", 0) if hasattr(os, "statvfs") else 0
-    return f"{system}:{database.stat().st_ino}"
+    return f"{os.statvfs(database).f_fsid}:{database.stat().st_ino}"
 
 
 def read(connection: sqlite3.Connection) -> tuple[str, list[str]]:

@@ -21,8 +21,8 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lookalike.errors import UnknownNameError, UsageError
+from lookalike.gallery.milvus import SCHEMES
 
-SCHEMES: Final = ("milvus", "milvus+tls")
 PORT: Final = 19530
 TOKEN: Final = "LOOKALIKE_MILVUS_TOKEN"
 TOKEN_FILE: Final = "LOOKALIKE_MILVUS_TOKEN_FILE"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
@@ -227,8 +228,10 @@ class MilvusGallery(MilvusEditing):
         resolved = request.resolved(known.spaces, stored=known.weights.weights)
         checked = checked_queries(queries, resolved.weights, known.spaces)
         passing = None if request.where is None else self._expression(request.where)
-        search = self._searcher.by_metric if resolved.metrics else self._searcher.nearest
-        found = search(checked, resolved, where=passing)
+        if resolved.metrics:
+            found = self._searcher.by_metric(checked, resolved, where=passing)
+        else:
+            found = self._searcher.nearest(checked, resolved, where=passing, index_id=known.index_id)
         if self._connection.collection != (known.items or self.address.collection):
             raise MismatchError(f"{self.address.text} was given another model during this search; search again")
         return found
@@ -263,8 +266,8 @@ class MilvusGallery(MilvusEditing):
         """Build the index that fits the size of the collection, and wait for it; may take minutes."""
         if self._state.has_rows():
             count = self._reader.count(fresh=True)
-            maintenance.optimise(self._connection, count=count, columns=width(self.spaces))
-            self._searcher.forget_index()
+            if maintenance.optimise(self._connection, count=count, columns=width(self.spaces)):
+                self._state.remember({"index_id": secrets.token_hex(8)})
 
     def verify(self, *, photos: bool = False) -> Health:
         """Check all data for damage and contradictions; reads the whole gallery.

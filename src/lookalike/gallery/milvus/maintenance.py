@@ -25,7 +25,7 @@ SMALL: Final = 10_000
 """Number of rows up to which new rows are not flushed and indexed: Milvus scans them quickly."""
 
 
-def optimise(connection: Connection, *, count: int, columns: int) -> None:
+def optimise(connection: Connection, *, count: int, columns: int) -> bool:
     """Build the index that fits the size of the collection, and wait for it.
 
     A change of the index type makes the collection unsearchable until the new index is built.
@@ -34,10 +34,14 @@ def optimise(connection: Connection, *, count: int, columns: int) -> None:
         connection: Connection to the server.
         count: N, number of items.
         columns: Length of the concatenated vectors.
+
+    Returns:
+        Whether it replaced an index of another type, or with other parameters.
     """
     plan = planned(connection.address, count=count, columns=columns)
     with connection.client(doing="building the index") as client:
-        if is_other(present(client, connection.collection), plan, given=connection.address.index_settings):
+        replaced = is_other(present(client, connection.collection), plan, given=connection.address.index_settings)
+        if replaced:
             client.flush(connection.collection, timeout=BUILDING_S)
             client.release_collection(connection.collection)
             client.drop_index(connection.collection, "vector")
@@ -46,6 +50,7 @@ def optimise(connection: Connection, *, count: int, columns: int) -> None:
         elif count > SMALL:
             client.flush(connection.collection, timeout=BUILDING_S)
             build_index(client, connection.collection, present(client, connection.collection), wait=True)
+    return replaced
 
 
 def is_other(now: IndexPlan, plan: IndexPlan, *, given: dict[str, int]) -> bool:

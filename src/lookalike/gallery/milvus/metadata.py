@@ -60,6 +60,7 @@ class Metadata:
         bytes: Total size of all properties.
         items: Name of the collection of the items; empty is the one of the address.
         closed_until: Time until which writes are refused, in seconds since 1970; 0 is none.
+        index_id: Changes when another index is built; empty before the first one that is not the collection's own.
     """
 
     spaces: tuple[Space, ...] = ()
@@ -76,6 +77,7 @@ class Metadata:
     bytes: int = 0
     items: str = ""
     closed_until: float = 0.0
+    index_id: str = ""
 
 
 class MetadataStore:
@@ -337,5 +339,6 @@ def parsed(properties: Mapping[str, str]) -> Metadata:
         photos=properties.get(PREFIX + "photos", ""),
         items=properties.get(PREFIX + "items", ""),
         closed_until=float(properties.get(PREFIX + "closed") or 0),
+        index_id=properties.get(PREFIX + "index_id", ""),
         bytes=sum(len(key.encode()) + len(value.encode()) for key, value in properties.items()),
     )

@@ -39,22 +39,23 @@ class Searcher:
     def __init__(self, connection: Connection, reader: MilvusReader) -> None:
         self._connection = connection
         self._reader = reader
-        self._plan: tuple[str, IndexPlan] | None = None
+        self._plan: tuple[tuple[str, str], IndexPlan] | None = None
 
-    def forget_index(self) -> None:
-        """Read the index from the server again at the next search."""
-        self._plan = None
+    def plan(self, index_id: str) -> IndexPlan:
+        """Index of the collection, read from the server once.
 
-    @property
-    def plan(self) -> IndexPlan:
-        """Present index of the collection."""
+        Args:
+            index_id: From the metadata; it changes when another index is built.
+        """
         collection = self._connection.collection
-        if self._plan is None or self._plan[0] != collection:
+        if self._plan is None or self._plan[0] != (collection, index_id):
             with self._connection.client(doing="reading the index") as client:
-                self._plan = collection, present(client, collection)
+                self._plan = (collection, index_id), present(client, collection)
         return self._plan[1]
 
-    def nearest(self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None) -> Neighbours:
+    def nearest(
+        self, queries: Mapping[str, Float32], request: ResolvedRequest, *, where: str | None, index_id: str
+    ) -> Neighbours:
         """Find the rows with the highest scores; see `Gallery.search`.
 
         Args:
@@ -62,11 +63,12 @@ class Searcher:
             request: Resolved request. Index names other than `exact` and `auto` mean the one index of the collection;
                 `probes` is the number of lists to look into, in each segment.
             where: Expression of Milvus; None passes all rows.
+            index_id: As for `plan`.
         """
         spaces, k, index = request.spaces, request.k, request.index
         units = {name: as_unit_rows(rows, name=name) for name, rows in queries.items()}
         query = scaled_query(units, request.weights, spaces)
-        plan = self.plan
+        plan = self.plan(index_id)
         if index == "auto":
             everything = indexes.choose(count=MANY_AT_ONCE, allowed=None, weights=request.weights, spaces=spaces, k=1)
             index = "exact" if everything == "exact" else plan.kind

@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from lookalike.errors import LookalikeError, MismatchError
+from lookalike.gallery.milvus import is_on_milvus
 from lookalike.gallery.photo_store import PhotoStore
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
@@ -48,7 +49,7 @@ class Copied:
 
 def is_gallery(address: str) -> bool:
     """Whether an address is that of a gallery rather than a folder of exported files."""
-    return address.startswith(("milvus:", "milvus+tls:")) or (Path(address) / "gallery.db").is_file()
+    return is_on_milvus(address) or (Path(address) / "gallery.db").is_file()
 
 
 def copy_gallery(

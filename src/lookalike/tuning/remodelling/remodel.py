@@ -22,6 +22,7 @@ from lookalike.errors import UsageError, storage_error
 from lookalike.gallery.creation import new_gallery
 from lookalike.gallery.local.gallery import LocalGallery
 from lookalike.gallery.local.vector_replacement import VectorReplacement
+from lookalike.gallery.milvus import is_on_milvus
 from lookalike.gallery.transfer.backup import check_room
 from lookalike.spaces import width
 from lookalike.storage.write_lock import WriteLock
@@ -238,8 +239,3 @@ def staged_address(gallery: str) -> str:
     if not (staged / "gallery.db").is_file():
         raise UsageError(f"{gallery} has no staged vectors; make them first: lookalike gallery remodel --model NEW")
     return str(staged)
-
-
-def is_on_milvus(address: str | os.PathLike[str]) -> bool:
-    """Whether an address is that of a gallery on Milvus."""
-    return os.fspath(address).startswith(("milvus:", "milvus+tls:"))
