@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,6 +24,8 @@ from test_http_bulk import item, sent, statuses
 import lookalike
 from lookalike.cli import main
 from lookalike.errors import ConfigError
+from lookalike.jobs.job import WaitingPhoto
+from lookalike.jobs.queue import JobQueue
 from lookalike.remote.allowed_hosts import VARIABLE
 from lookalike.server import ordered_writes, photo_queues
 from lookalike.server.app import create_app
@@ -488,6 +490,44 @@ def test_while_another_process_writes_photos_wait(
     if answer.status_code == 503:  # the item could not be looked up while the gallery was locked
         answer = writer.put("/v1/items/a", json={"photo_url": f"{web.address}/1.png"})
     assert done(finished(writer, answer.json()["id"])) == {"added": 1}
+
+
+def test_a_later_write_in_another_process_waits_for_the_earlier_one(
+    shop: Shop,
+    cdn: Cdn,
+    web: RawServer,
+    writer: TestClient,
+    settings: Settings,
+    tiny_finder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, finder = str(shop.model), str(tiny_finder)
+    there = open_context(str(shop.gallery), settings=settings, token=TOKEN.encode(), model=model, finder=finder)
+    other = TestClient(create_app(there), headers=dict(writer.headers))
+    cdn.gate.clear()
+    job = writer.put("/v1/items/a", json={"photo_url": f"{web.address}/1.png", "attributes": {"price": 1}}).json()
+    answers: list[dict[str, Any]] = []
+    change = threading.Thread(
+        target=lambda: answers.append(
+            other.post("/v1/items", content='{"id": "a", "attributes": {"price": 2}}', headers=NDJSON).json()
+        )
+    )
+    still_waiting = JobQueue.still_waiting
+
+    def read_and_be_overtaken(queue: JobQueue, numbers: Iterable[int]) -> dict[int, WaitingPhoto]:
+        found = still_waiting(queue, numbers)
+        if not change.ident:
+            change.start()
+            change.join(0.5)
+        return found
+
+    monkeypatch.setattr(JobQueue, "still_waiting", read_and_be_overtaken)
+    cdn.gate.set()
+    assert done(finished(writer, job["id"])) == {"added": 1}
+    change.join(20)
+    assert statuses(answers[0]) == ["updated"]
+    assert item(writer, "a")["attributes"] == {"price": 2}
+    there.stop()
 
 
 def test_the_process_that_fetches_is_told_of_a_new_photo(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Final
 
@@ -163,11 +164,18 @@ class RequestWrites:
             GalleryLockedError: Another process is writing; nothing was changed.
             LookalikeError: The gallery or the queue cannot be read.
         """
-        queue, at_once = self._ordered.queue, [write for _, write in lines if write.photo_url is None]
-        waiting = queue.waiting_for([write.id for _, write in lines]) if queue is not None else {}
-        outcomes = self._written(at_once, waiting)
+        at_once = [write for _, write in lines if write.photo_url is None]
+        # What waits is read and changed under one lock: another process may be about to write it.
+        with self._ordered.gallery.writing() if at_once else nullcontext():
+            waiting = self._waiting_for([write for _, write in lines])
+            outcomes = self._written(at_once, waiting)
         outcomes |= self._queued([(line, write) for line, write in lines if write.photo_url is not None], waiting)
         return [outcomes[write.id] for _, write in lines]
+
+    def _waiting_for(self, writes: Sequence[ItemWrite]) -> dict[str, WaitingPhoto]:
+        """Photos that items wait for, by item."""
+        queue = self._ordered.queue
+        return {} if queue is None else queue.waiting_for([write.id for write in writes])
 
     def _written(self, writes: Sequence[ItemWrite], waiting: dict[str, WaitingPhoto]) -> dict[str, Outcome]:
         """Write what needs no address, and bring what waits up to date."""

@@ -215,6 +215,16 @@ class PhotoJobs:
 
     def _write(self, photos: Sequence[tuple[WaitingPhoto, bytes]]) -> Sequence[Done]:
         """Write photos that still wait; runs in the thread that writes."""
+        try:
+            with self._writes.gallery.writing():  # no other process may change what waits, before it is written
+                return self._write_locked(photos)
+        except LookalikeError as error:
+            for photo, _ in photos:
+                self._queue.retry(photo.number, after_s=WRITE_AGAIN_S, message=str(api_error_of(error)), counted=False)
+            return []
+
+    def _write_locked(self, photos: Sequence[tuple[WaitingPhoto, bytes]]) -> Sequence[Done]:
+        """Write photos that still wait, under the write lock of the gallery."""
         now = self._queue.still_waiting(photo.number for photo, _ in photos)
         wanted = [(now[photo.number], data) for photo, data in photos if photo.number in now]
         outcomes: Sequence[Outcome]
@@ -228,7 +238,7 @@ class PhotoJobs:
                 done.append(Done(photo.number, cast("State", outcome.status)))
             elif is_final(outcome):
                 done.append(_failed(photo, outcome))
-            else:  # another process is writing, or the disk is full
+            else:  # such as a full disk
                 told = api_error_of(outcome)
                 self._queue.retry(photo.number, after_s=WRITE_AGAIN_S, message=str(told), counted=False)
         if done:
