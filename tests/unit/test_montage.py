@@ -13,6 +13,7 @@ from lookalike.answers import Answer, Match, Query
 from lookalike.errors import PhotoError, UsageError
 from lookalike.render import lettering, montage, write_montage
 from lookalike.render.montage import ACCENT, CARD, GAP, MARGIN, TEXT_HEIGHT, TILE
+from lookalike.render.saving import save_image
 from lookalike.types import Box, Item
 
 COLORS = [(200, 30, 30), (30, 160, 40), (40, 60, 190), (220, 190, 30), (150, 40, 170), (30, 170, 170), (90, 90, 90)]
@@ -159,3 +160,14 @@ def test_an_unknown_ending_is_refused_before_anything_is_drawn(tmp_path: Path, n
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be written: No such file or directory$"):
         write_montage(tmp_path / "no" / "m.png", Image.new("RGB", (3, 4)), answer=answer_of(1))
+
+
+@pytest.mark.parametrize(("ending", "longest"), [("jpg", 65_500), ("webp", 16_383)])
+def test_a_picture_that_is_too_long_for_its_format_says_so(tmp_path: Path, ending: str, longest: int) -> None:
+    path = tmp_path / f"picture.{ending}"
+    save_image(Image.new("RGB", (8, longest)), path)
+    with Image.open(path) as written:
+        assert written.size == (8, longest)
+    with pytest.raises(UsageError, match=rf"has 8 x {longest + 1:,} pixels, .* at most {longest:,} a side; write it"):
+        save_image(Image.new("RGB", (8, longest + 1)), path)
+    save_image(Image.new("RGB", (8, longest + 1)), tmp_path / "picture.png")

@@ -49,6 +49,12 @@ def test_a_photo_is_kept_until_it_expires(tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "shared").iterdir()] == [f"{later}.shared.jpg"]
 
 
+def test_a_photo_that_is_too_long_for_a_jpeg_is_scaled_down(tmp_path: Path) -> None:
+    store = SharedPhotos(Sharing(folder=str(tmp_path)))
+    data = store.get(store.add(Image.new("RGB", (131_000, 10))))
+    assert data is not None and Image.open(BytesIO(data)).size == (65_500, 5)
+
+
 def test_there_is_room_again_when_others_have_expired(tmp_path: Path) -> None:
     few = SharedPhotos(Sharing(folder=str(tmp_path), photos=2))
     few.add(PHOTO)

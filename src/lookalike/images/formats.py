@@ -19,6 +19,9 @@ from lookalike.errors import PhotoError
 from lookalike.images import isobmff
 from lookalike.images.part_counts import is_excessive
 
+LONGEST_SIDES: Final = {"JPEG": 65_500, "WEBP": 16_383}
+"""Longest side of a picture to write, in pixels (`JPEG_MAX_DIMENSION` of libjpeg, `WEBP_MAX_DIMENSION` of libwebp)."""
+
 # Signature, its offset in the file, and the format.
 _SIGNATURES: Final = (
     (b"\xff\xd8\xff", 0, "jpeg"),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lookalike.config import Range, check_limits
 from lookalike.errors import ConfigError
+from lookalike.images.formats import LONGEST_SIDES
 from lookalike.server.errors import ApiError
 from lookalike.storage.durable import write_durably
 
@@ -70,7 +71,7 @@ class SharedPhotos:
         """Store a photo, without what its file says of place and camera.
 
         Args:
-            photo: Upright RGB image.
+            photo: Upright RGB image, scaled down to the longest side of a JPEG.
 
         Returns:
             Its id: 128 random bits.
@@ -79,6 +80,9 @@ class SharedPhotos:
             ApiError: There is no room until others have expired.
         """
         file = BytesIO()
+        if max(photo.size) > (longest := LONGEST_SIDES["JPEG"]):
+            photo = photo.copy()
+            photo.thumbnail((longest, longest))
         photo.save(file, "JPEG", quality=QUALITY)
         data = file.getvalue()
         with self._lock:

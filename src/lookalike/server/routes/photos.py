@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lookalike.errors import PhotoError
+from lookalike.images.formats import LONGEST_SIDES
 from lookalike.remote.addresses import Reach, is_address
 from lookalike.server.context import PhotoContext
 from lookalike.server.convertors import ITEM
@@ -37,8 +38,6 @@ SHOWN: Final = ("image/jpeg", "image/png", "image/webp", "image/avif", "image/gi
 EQUIVALENT: Final = {"image/heif": "image/heic"}
 """Media types that clients may name in place of another one."""
 REFUSED: Final = re.compile(r";\s*q=0(\.0*)?\s*(;|$)", re.IGNORECASE)
-WHOLE: Final = 65_500
-"""Longest side of a JPEG, in pixels."""
 
 CACHE: Final = {"Cache-Control": "no-cache", "Content-Security-Policy": "default-src 'none'; sandbox"}
 """Headers of photos: browsers may store them but must revalidate, and nothing in a photo may run."""
@@ -165,7 +164,7 @@ def photo_response(
         with context.decoding.in_use():
             kind = context.decoded_photos.media_type(original, source)
         if kind not in SHOWN and not accepts(asked["accept"] or "", kind):
-            side = WHOLE
+            side = LONGEST_SIDES["JPEG"]
     tag = original.tag(side)
     headers = {"ETag": tag, **CACHE, **({} if kind in ("", *SHOWN) else {"Vary": "Accept"})}
     known = asked["if-none-match"]
