@@ -1,13 +1,40 @@
-"""Heads of responses: when to ask again."""
+"""Responses: compressed bodies, and when to ask again."""
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from lookalike.remote.response_body import seconds_of
+from lookalike.errors import PhotoError
+from lookalike.remote.addresses import parse
+from lookalike.remote.response_body import ResponseBody, seconds_of
+
+MEMBERS = gzip.compress(b"one" * 100) + gzip.compress(b"two" * 100)
+
+
+def body() -> ResponseBody:
+    return ResponseBody("gzip", parse("http://shop.example/table.csv"))
+
+
+@pytest.mark.parametrize("size", [1, 7, len(MEMBERS)])
+def test_all_members_of_a_gzip_body_are_decoded(size: int) -> None:
+    whole = body()
+    pieces = (MEMBERS[at : at + size] for at in range(0, len(MEMBERS), size))
+    assert b"".join(whole.take(each, room=1000) for each in pieces) == b"one" * 100 + b"two" * 100
+    whole.end()
+    assert len(body().take(MEMBERS, room=310)) == 310
+
+
+def test_a_gzip_body_is_complete_when_its_last_member_is() -> None:
+    cut = body()
+    cut.take(MEMBERS[:-3], room=1000)
+    with pytest.raises(ConnectionError):
+        cut.end()
+    with pytest.raises(PhotoError, match="says it is compressed"):
+        body().take(gzip.compress(b"one") + b"not a member", room=1000)
 
 
 @pytest.mark.parametrize(

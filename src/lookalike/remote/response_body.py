@@ -32,13 +32,19 @@ class ResponseBody:
         self._address = address
 
     def take(self, data: bytes, *, room: int) -> bytes:
-        """Decode a part of the body, at most `room` bytes."""
+        """Decode a part of the body, at most `room` bytes; a gzip body may have several members (RFC 1952, 2.2)."""
         if self._inflater is None:
             return data[:room]
+        taken = b""
         try:
-            return self._inflater.decompress(data, max_length=room)
+            while data and len(taken) < room:
+                if self._inflater.eof:
+                    self._inflater = zlib.decompressobj(47)
+                taken += self._inflater.decompress(data, max_length=room - len(taken))
+                data = self._inflater.unused_data
         except zlib.error:
             raise PhotoError(shown(self._address.text), "the server says it is compressed, and it is not") from None
+        return taken
 
     def end(self) -> None:
         """Check that the body is complete.
