@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from small_shop import Shop
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from test_http_answers import ids, png, refused
 
 from fault_tries import Tries
+from lookalike.server.convertors import EncodedItemPathsMiddleware, ItemIdConvertor
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 FORM = {"Content-Type": "multipart/form-data; boundary=frontier"}
@@ -78,6 +81,19 @@ def test_lines_and_json_that_are_cut_off_write_nothing(shop: Shop, writer: TestC
             refused(answer, "bad_request")
     assert shop.contents() == before
     assert writer.post("/v1/items", content=lines, headers=NDJSON).json()["updated"] == 3
+
+
+def test_an_id_that_is_not_percent_encoded_is_found() -> None:
+    """As curl sends it, in UTF-8."""
+    routed: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        routed.append(scope["path"])
+
+    scope = {"type": "http", "path": "/v1/items/café/photo", "raw_path": "/v1/items/café/photo?size=48".encode()}
+    asyncio.run(EncodedItemPathsMiddleware(app)(scope, None, None))  # type: ignore[arg-type]
+    assert routed == ["/v1/items/caf%C3%A9/photo"]
+    assert ItemIdConvertor().convert("caf%C3%A9") == "café"
 
 
 def test_parts_as_several_clients_write_them(writer: TestClient) -> None:

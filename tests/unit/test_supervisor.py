@@ -93,6 +93,22 @@ def test_a_process_that_hangs_holds_up_no_other(processes: Processes, monkeypatc
     assert answer == AllAnswered(7, {}, (2,))
 
 
+def test_what_a_process_asked_before_it_ended_is_not_answered_to_its_successor(processes: Processes) -> None:
+    one = processes.supervisor
+    processes.ends[0].send(Asked(1, "reload"))
+    processes.turn()
+    number = processes.ends[1].recv().number
+    processes.running[0].end(-9)
+    processes.turn()
+    channel, end = multiprocessing.Pipe()
+    one._places[0].channel, one._places[0].outgoing = channel, Outgoing(channel)
+    one._places[0].process = Running(2000)  # type: ignore[assignment]
+    processes.ends[1].send(Answered(number, "reloaded"))
+    processes.turn(20)
+    assert not end.poll(0.2)
+    assert not one._questions
+
+
 def test_a_process_that_does_nothing_for_long_is_killed_and_started_again(
     processes: Processes, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +125,13 @@ def test_labels_are_told_in_words() -> None:
         == "striped red shirt for men"
     )
     assert description({"garment": "shirt"}) == "shirt"
+
+
+def test_an_encoder_that_nobody_uses_any_more_is_freed(encoder: TextEncoder) -> None:
+    own = encoder.projected(None)
+    photo = unit(blue=1, shirt=1, men=1)
+    assert shown_by_vector(photo, own) == shown_by_vector(photo, encoder)
+    freed = weakref.ref(own)
+    del own
+    gc.collect()
+    assert freed() is None

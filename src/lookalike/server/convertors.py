@@ -7,6 +7,7 @@ items are therefore routed undecoded, and only the id is decoded: `/v1/items/a%2
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Final
 from urllib.parse import quote, unquote_to_bytes
 
@@ -14,6 +15,8 @@ from starlette.convertors import Convertor, register_url_convertor
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 BELOW: Final = "/v1/items/"
+NOT_ASCII: Final = re.compile(rb"[^\x00-\x7f]")
+"""Bytes that some clients send without percent-encoding."""
 
 
 class ItemIdConvertor(Convertor[str]):
@@ -42,7 +45,7 @@ class EncodedItemPathsMiddleware:
             root = scope.get("root_path", "")
             raw = scope.get("raw_path")
             if raw is not None and scope["path"].startswith(root + BELOW):
-                encoded = raw.decode("latin-1").partition("?")[0]
+                encoded = NOT_ASCII.sub(lambda byte: b"%%%02X" % byte[0][0], raw).decode("ascii").partition("?")[0]
                 scope["path"] = root + encoded.removeprefix(quote(root))
         await self._app(scope, receive, send)
 

@@ -286,8 +286,8 @@ class Supervisor:
         code, was_ready = place.process.exitcode, place.is_ready
         place.outgoing.close()
         place.channel.close()
-        place.process = place.channel = place.outgoing = None
-        place.is_ready = False
+        place.process, place.channel, place.outgoing, place.is_ready = None, None, None, False
+        self._questions = {number: each for number, each in self._questions.items() if each.asker is not place}
         for number in [number for number, question in self._questions.items() if place.number in question.waiting]:
             self._no_longer_wait_for(place, number)
         if self._stopping:

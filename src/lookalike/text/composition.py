@@ -8,8 +8,8 @@ the old one. `python bench/words.py` measures it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
-from typing import Final
+from typing import Final, TypeAlias
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -31,6 +31,12 @@ DESCRIBED: Final = (COLOUR, GARMENT, GENDER)
 """What photos are described by, in the order of a description such as `red shirt for men`."""
 
 GENDERS: Final = ("men", "women", "boys", "girls")
+
+Descriptions: TypeAlias = tuple[Sequence[Mapping[str, str]], Float32]
+
+_GARMENTS: Final = WeakKeyDictionary[TextEncoder, tuple[Sequence[str], Float32]]()
+_DESCRIBED: Final = WeakKeyDictionary[TextEncoder, dict[str, Descriptions]]()
+"""Caches, which do not keep an encoder that nobody uses any more."""
 
 
 def asked(text: ReadText, encoder: TextEncoder) -> dict[str, Float32]:
@@ -134,16 +140,26 @@ def shown_by_vector(photo: Float32, encoder: TextEncoder) -> dict[str, str]:
     return dict(described[int((rows @ photo[0]).argmax())])
 
 
-@lru_cache(maxsize=4)
 def _garments(encoder: TextEncoder) -> tuple[Sequence[str], Float32]:
     """Types of garments that an encoder knows, and their vectors, (T, D) float32."""
-    known = [name for types in TYPES.values() for name in types if _knows(encoder, name)]
-    return known, encoder.encode(known) if known else np.zeros((0, 0), dtype=np.float32)
+    found = _GARMENTS.get(encoder)
+    if found is None:
+        known = [name for types in TYPES.values() for name in types if _knows(encoder, name)]
+        vectors = encoder.encode(known) if known else np.zeros((0, 0), dtype=np.float32)
+        found = _GARMENTS[encoder] = known, vectors
+    return found
 
 
-@lru_cache(maxsize=256)
-def _described(encoder: TextEncoder, garment: str) -> tuple[Sequence[Mapping[str, str]], Float32]:
+def _described(encoder: TextEncoder, garment: str) -> Descriptions:
     """Descriptions of a garment in all colours for all genders, and their vectors, (N, D) float32."""
+    known = _DESCRIBED.setdefault(encoder, {})
+    if garment not in known:
+        known[garment] = _descriptions(encoder, garment)
+    return known[garment]
+
+
+def _descriptions(encoder: TextEncoder, garment: str) -> Descriptions:
+    """Make what `_described` returns."""
     families = [color for color in lexicon().phrases[ENGLISH][COLOUR] if lexicon().family_of(color) == color]
     colors = [color for color in families if _knows(encoder, color)]
     genders = [gender for gender in GENDERS if _knows(encoder, gender)]
