@@ -43,6 +43,8 @@ def main(server: str, shoppers: str, color: str, price: str = "0") -> None:
     for _ in range(int(shoppers)):
         found = post(f"{server}/v1/search", {"id": chance.choice(ids), "k": MATCHES})
         wishes = [wish(match, float(color), float(price)) for match in found["matches"]]
+        if not wishes:
+            continue
         middle = sorted(wishes)[-min(2, len(wishes))]  # about two are wanted
         events = []
         for match, fit in zip(found["matches"], wishes, strict=True):

@@ -100,6 +100,19 @@ def test_nginx_reads_the_proxy_s_file(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_proxy_sends_what_needs_the_token_to_the_process_that_has_it() -> None:
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    patterns = [re.compile(found) for found in re.findall(r'"~(\^.*)" lookalike_writer;', text)]
+    document = json.loads((DEPLOY.parent / "clients/typescript/openapi.json").read_text(encoding="utf-8"))
+    needs_token = {
+        f"{method.upper()} {path.format(id='a-1', gallery='shop')}": "security" in operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+    assert sum(needs_token.values()) > 10
+    assert {line: any(each.match(line) for each in patterns) for line in needs_token} == needs_token
+
+
 def test_the_compose_file_can_be_read_and_its_parts_wait_for_each_other() -> None:
     text = (DEPLOY / "milvus-compose.yaml").read_text(encoding="utf-8")
     services = yaml.safe_load(text)["services"]

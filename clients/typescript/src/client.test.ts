@@ -80,6 +80,8 @@ test("items are written, changed and removed", async () => {
 		["updated", "failed"],
 	);
 	assert.equal((await client.item(id)).attributes["price"], 7);
+	const part = await client.putItem(id, {photo: await photo(), box: [1, 2, 40, 50]});
+	assert.deepEqual(part.box, [1, 2, 40, 50]);
 	await client.deleteItem(id);
 	assert.equal((await refused(client.item(id))).code, "unknown_item");
 });

@@ -136,7 +136,7 @@ export class Lookalike {
 
 	/** Add an item with its photo, or replace it; without a photo, replace its product and attributes. */
 	putItem(id: string, item: Omit<ItemWrite, "photo_url"> & {photo?: Blob}, call: CallOptions = {}): Promise<Item> {
-		const body = item.photo === undefined ? asJson(item) : formOf({...item, photo: item.photo});
+		const body = item.photo === undefined ? asJson(item) : formOf({...item, box: item.box?.join(",")});
 		return this.#ask("PUT", `items/${encodeURIComponent(id)}`, {...call, body});
 	}
 
