@@ -108,6 +108,14 @@ def test_photos_that_never_answer_each_other_are_in_one_half() -> None:
         assert abs(len(first) - len(second)) <= unit + 1
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_product_of_most_photos_is_one_half(seed: int) -> None:
+    task = task_of(["most"] * 12 + ["a", "a", "b", "b", "c", "c"], kind=["k"] * 18)
+    first, second = halves(task, seed=seed)
+    assert sorted([*first.tolist(), *second.tolist()]) == list(range(18)) and len(first) and len(second)
+    assert {*range(12)} <= {*first.tolist()} or {*range(12)} <= {*second.tolist()}
+
+
 def test_photos_without_a_product_are_each_on_their_own() -> None:
     assert len(set(together(task_of([None] * 8, kind=["k"] * 8)).tolist())) == 8
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.moments import moment
 from lookalike.types import JSON
@@ -12,7 +12,7 @@ from lookalike.types import JSON
 State: TypeAlias = Literal["waiting", "added", "updated", "unchanged", "failed", "cancelled", "superseded"]
 """State of a photo: not fetched yet; written to the gallery; given up; or overtaken by a later write of its item."""
 
-STATES: Final[tuple[State, ...]] = (*("waiting", "added", "updated", "unchanged", "failed", "cancelled", "superseded"),)
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)

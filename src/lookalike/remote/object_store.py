@@ -275,7 +275,7 @@ def _opened(scheme: str) -> Any:  # noqa: ANN401 - fsspec has no types
     """File system of fsspec for a scheme; see `open_store`."""
     files = open_store(scheme)
     if hasattr(files, "retries"):
-        files.retries = 1  # timeouts are those of `patiently`
+        files.retries = 1  # `_ask` tries again itself
     return files
 
 

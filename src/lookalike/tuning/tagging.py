@@ -20,7 +20,7 @@ from lookalike.embedding.model_loading import open_network
 from lookalike.embedding.photo_tasks import Embedded, PhotoTask, Unreadable
 from lookalike.embedding.protocol import Embedder
 from lookalike.errors import PhotoError, UnknownNameError, UsageError
-from lookalike.gallery.opening import open_gallery
+from lookalike.gallery.opening import gallery_of
 from lookalike.gallery.photo_reader import PhotoReader
 from lookalike.gallery.protocol import Gallery
 from lookalike.remote.addresses import is_address
@@ -144,15 +144,15 @@ def tag(
         tags = tagger.tags(items)
         filled = [with_tags(item, tags.get(item.id, ())) for item in items]
         return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], filled, tagger.skipped)
-    shop = open_gallery(os.fspath(gallery or ""))
-    embedder = opened_model(model or shop.model, runtime=runtime, device=device)
-    tagger = _Tagger(embedder, heads, least=least, progress=progress)
-    items = [item for batch in shop.records() for item in batch.current_items]
-    # Local photos are read as indexing does; addresses in an imported gallery may name hosts that the user never chose.
-    reader = PhotoReader.of(shop)
-    tags = tagger.tags(items, check=lambda item: is_address(item.location) and reader(item))
-    if not dry_run:
-        write_tags(shop, tags)
+    with gallery_of(os.fspath(gallery or "")) as shop:
+        embedder = opened_model(model or shop.model, runtime=runtime, device=device)
+        tagger = _Tagger(embedder, heads, least=least, progress=progress)
+        items = [item for batch in shop.records() for item in batch.current_items]
+        # Local photos are read as in indexing; addresses in an imported gallery may name hosts that nobody chose.
+        reader = PhotoReader.of(shop)
+        tags = tagger.tags(items, check=lambda item: is_address(item.location) and reader(item))
+        if not dry_run:
+            write_tags(shop, tags)
     return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], (), tagger.skipped)
 
 

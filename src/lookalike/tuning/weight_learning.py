@@ -167,11 +167,11 @@ def halves(task: Task, *, seed: int) -> tuple[Int64, Int64]:
     random = np.random.default_rng(seed)
     shuffled = random.permutation(np.unique(groups))
     sizes = {int(group): int(count) for group, count in zip(*np.unique(groups, return_counts=True), strict=True)}
-    running = np.cumsum([sizes[int(group)] for group in shuffled])
-    border = int(np.searchsorted(running, len(groups) / 2)) + 1
-    is_first = np.isin(groups, shuffled[:border])
-    if is_first.all():
+    if len(shuffled) < 2:
         raise UsageError("all queries belong to one item; weights cannot be learned on some and judged by others")
+    running = np.cumsum([sizes[int(group)] for group in shuffled])
+    border = min(int(np.searchsorted(running, len(groups) / 2)) + 1, len(shuffled) - 1)
+    is_first = np.isin(groups, shuffled[:border])
     first, second = (random.permutation(task.queries[part])[:MOST_QUERIES] for part in (is_first, ~is_first))
     return np.sort(first), np.sort(second)
 
