@@ -136,7 +136,7 @@ def machine() -> dict[str, JSON]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "instructions": " ".join(name for name in VECTOR_INSTRUCTIONS if name in flags),
         "system": f"{platform.system()} {platform.machine()}",
-        "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        "load": round(os.getloadavg()[0], 2),
     }
 
 

@@ -152,7 +152,7 @@ def run(
         UsageError: There can be only one process on this system.
         LookalikeError: A gallery or a model cannot be opened, or the address is in use.
     """
-    from lookalike.server.run import HANG_UP, hold_hang_ups, serve_app
+    from lookalike.server.run import hold_hang_ups, serve_app
     from lookalike.server.startup import open_server
 
     open_it = partial(open_server, read, model=model, runtime=runtime, device=device, finder=finder)
@@ -170,8 +170,6 @@ def run(
             say_where(context.described, listening)
             serve_app(context, listening)
         return
-    if HANG_UP is None:
-        raise UsageError("--processes needs Linux or macOS; here, start several servers behind a proxy")
     from lookalike.server.supervisor import Supervisor
 
     with listen(host, port) as listening:

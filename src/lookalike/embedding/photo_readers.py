@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import deque
 from collections.abc import Container, Sequence
@@ -235,8 +234,8 @@ class PhotoReaders:
 
 
 def can_start() -> bool:
-    """Whether this interpreter can be started again: not where it is part of a program, and not on Windows."""
-    return os.name == "posix" and bool(sys.executable) and not getattr(sys, "frozen", False)
+    """Whether this interpreter can be started again: not where it is part of a program."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False)
 
 
 def can_be_sent(preparation: SeparatePreparation) -> bool:

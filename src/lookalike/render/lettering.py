@@ -146,9 +146,7 @@ def _loaded(size: int) -> tuple[Font, ...]:
 @cache
 def _files() -> tuple[Path, ...]:
     """Installed and readable files of `FONTS`."""
-    if sys.platform == "win32":
-        folders = [Path(os.environ.get("WINDIR", r"C:\Windows"), "Fonts")]
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":
         folders = [Path("/System/Library/Fonts"), Path("/Library/Fonts"), Path.home() / "Library" / "Fonts"]
     else:
         shared = os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share"

@@ -28,9 +28,6 @@ from lookalike.server.logs import log_as_lines
 from lookalike.server.middleware import LOG
 
 SHUTDOWN_S: Final = 30
-HANG_UP: Final = getattr(signal, "SIGHUP", None)
-"""The signal to reload; None on Windows."""
-
 OBJECTS: Final = 10_000
 """New objects after which cycles among them are looked for: a request makes some, and a collection takes 2 ms."""
 
@@ -145,9 +142,8 @@ class Server(uvicorn.Server):
             yield
             return
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        if HANG_UP is not None:
-            before[HANG_UP] = signal.signal(HANG_UP, self.handle_hang_up)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {HANG_UP, signal.SIGINT, signal.SIGTERM})
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self.handle_hang_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
         try:
             yield
         finally:
@@ -166,8 +162,8 @@ def has_terminal() -> bool:
 
 def hold_hang_ups() -> None:
     """Keep a SIGHUP until the server can handle it, which ends the process otherwise."""
-    if HANG_UP is not None and threading.current_thread() is threading.main_thread():
-        signal.pthread_sigmask(signal.SIG_BLOCK, {HANG_UP})
+    if threading.current_thread() is threading.main_thread():
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 
 def make_server(

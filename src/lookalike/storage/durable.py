@@ -49,9 +49,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the directory entries of a folder to disk, where the system supports it."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
+    """Flush the directory entries of a folder to disk."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)

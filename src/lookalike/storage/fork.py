@@ -35,7 +35,7 @@ def watch(forkable: Forkable) -> None:
     global _registered
     with _GUARD:
         _WATCHED.add(forkable)
-        if not _registered and hasattr(os, "register_at_fork"):
+        if not _registered:
             os.register_at_fork(
                 before=_before, after_in_parent=lambda: _after(child=False), after_in_child=lambda: _after(child=True)
             )
