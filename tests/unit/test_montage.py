@@ -171,3 +171,8 @@ def test_a_picture_that_is_too_long_for_its_format_says_so(tmp_path: Path, endin
     with pytest.raises(UsageError, match=rf"has 8 x {longest + 1:,} pixels, .* at most {longest:,} a side; write it"):
         save_image(Image.new("RGB", (8, longest + 1)), path)
     save_image(Image.new("RGB", (8, longest + 1)), tmp_path / "picture.png")
+
+
+def test_more_matches_than_a_picture_can_show_are_refused() -> None:
+    with pytest.raises(UsageError, match="at most 1,000 matches, and there are 1,001"):
+        montage(Image.new("RGB", (30, 40)), answer_of(1001))

@@ -27,6 +27,9 @@ MARGIN = 28
 CORNER = 10
 CARD_COLUMNS, CARD_LINES = 18, 8
 """Largest number of letters in a line, and of lines, of words on a card."""
+MOST_MATCHES = 1000
+"""Largest number of matches of a montage, which then has 100 million pixels."""
+
 MATCHES_IN_A_ROW = 6
 """Largest number of matches in a single row; more are laid out in rows of five."""
 
@@ -54,7 +57,7 @@ def write_montage(path: Path, query: Image.Image | Item | None, *, answer: Answe
     """Draw a montage and write it in the format of the file's ending; see `montage`.
 
     Raises:
-        UsageError: The ending is unknown, or the file cannot be written.
+        UsageError: The ending is unknown, the file cannot be written, or there are too many matches for it.
         LookalikeError: The disk is full, damaged or read-only.
     """
     image_format(path)
@@ -70,8 +73,13 @@ def montage(query: Image.Image | Item | None, answer: Answer) -> Image.Image:
 
     Returns:
         RGB image.
+
+    Raises:
+        UsageError: There are more than `MOST_MATCHES` matches.
     """
     count = len(answer.matches)
+    if count > MOST_MATCHES:
+        raise UsageError(f"a montage shows at most {MOST_MATCHES:,} matches, and there are {count:,}; ask for fewer")
     columns = max(1, count if count <= MATCHES_IN_A_ROW else 5)
     rows = max(1, -(-count // columns))
     step = (TILE[0] + GAP, TILE[1] + TEXT_HEIGHT + GAP)
