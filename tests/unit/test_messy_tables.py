@@ -116,6 +116,9 @@ def test_a_column_named_like_another_kind_of_file_is_a_column(tmp_path: Path, fi
         (["£5", "£ 7.5"], [5.0, 7.5]),
         (["1 299,00 EUR", "3,50 EUR"], [1299.0, 3.5]),
         (["199 kr", "89 kr"], [199, 89]),
+        (["1.299 €", "19,90 €"], [1299.0, 19.9]),
+        (["0.125 €", "1299.125 €"], [0.125, 1299.125]),
+        (["1.299", "0.125"], [1.299, 0.125]),
         ([".5", "-.25", "3"], [0.5, -0.25, 3.0]),
         (["3", "<NA>", "(null)", "#N/A N/A", "#DIV/0!"], [3, None, None, None, None]),
     ],
@@ -153,6 +156,20 @@ def test_what_may_be_no_number_stays_text(tmp_path: Path, cells: list[str]) -> N
 )
 def test_truth_values(tmp_path: Path, cells: list[str], expected: list[JSON], notes: tuple[str, ...]) -> None:
     assert column(tmp_path, cells) == (expected, notes)
+
+
+@pytest.mark.parametrize("cells", [["1.299 €", "89 €"], ["1,299 €", "19,90 €"], ["EUR 2.499", "EUR 19.90"]])
+def test_a_price_that_can_be_read_in_two_ways_stays_text(tmp_path: Path, cells: list[str]) -> None:
+    plain = "2499" if "2.499" in cells[0] else "1299"
+    note = f"column 'value' is text: {cells[0]!r} in line 2 can be read in two ways; write {plain}"
+    assert column(tmp_path, cells) == (cells, (note,))
+
+
+def test_a_decimal_comma_between_commas_is_said(tmp_path: Path) -> None:
+    catalogue = written(tmp_path, b'image,value\na.jpg,"19,99 \xe2\x82\xac"\nb.jpg,"20,00 \xe2\x82\xac"\n')
+    assert [item.attributes["value"] for item in catalogue.items()] == ["19,99 €", "20,00 €"]
+    (note,) = catalogue.notes
+    assert note == "column 'value' is text: its commas may be decimal points; save the table with ; between cells"
 
 
 def test_what_was_taken_off_a_number_is_said(tmp_path: Path) -> None:

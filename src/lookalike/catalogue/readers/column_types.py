@@ -31,6 +31,9 @@ COMMA: Final = _grouped(r"\.", ",")
 GROUPED: Final = _grouped(",", r"\.")
 """Numbers with a thousands separator and a decimal point: `1,299.00` and `1'299.00`."""
 
+TWO_WAYS: Final = re.compile(r"-?[1-9][0-9]{0,2}([.,])[0-9]{3}")
+"""Prices such as `1.299 €`, which are 1299 or 1.299."""
+
 MISSING: Final = frozenset(
     {
         *("null", "<null>", "(null)", "nan", "-nan", "n/a", "na", "<na>", "none", "nil", "-", "--"),
@@ -87,6 +90,7 @@ class ColumnType:
         self._missing: Counter[str] = Counter()
         self._wrong: Counter[tuple[int, str]] = Counter()
         self._units: set[str] = set()
+        self._two_ways: dict[str, tuple[int, str]] = {}
         self._settled = bool(CODE_WORDS.intersection(words_of(name)))
         self._fits = {notation: True for notation in (WHOLE, DECIMAL, COMMA, GROUPED)}
         self._comma = self._both = False
@@ -110,6 +114,8 @@ class ColumnType:
             return
         self._numbers += 1
         self._units.add(unit)
+        if unit and (found := TWO_WAYS.fullmatch(number)):
+            self._two_ways.setdefault(found[1], (line, cell))
         for notation, one in fits.items():
             self._fits[notation] &= one
         self._comma |= "," in number
@@ -153,18 +159,25 @@ class ColumnType:
         if len(self._units) > 1:
             units = ", ".join(sorted(unit or "no currency" for unit in self._units))
             return f"column {self.name!r} is text: its prices are in {units}"
+        point = "." if self._fits[DECIMAL] else "," if self._fits[COMMA] else ""
+        if point in self._two_ways:
+            line, cell = self._two_ways[point]
+            plain = re.sub("[.,]", "", without_currency(cell)[0])
+            return f"column {self.name!r} is text: {cell!r} in line {line:,} can be read in two ways; write {plain}"
+        if self._comma and self._fits[COMMA] and not self._decimal_comma:
+            return f"column {self.name!r} is text: its commas may be decimal points; save the table with ; between cells"
         return None if self._gtins else f"column {self.name!r} is text: its numbers are not all written in one way"
 
     def _notation(self) -> re.Pattern[str] | None:
-        """Notation of all numbers of the column; None when there is no common one."""
+        """Notation of all numbers of the column; None when there is no common one, or a price can be read in two."""
         if not self._numbers or len(self._units) != 1:
             return None
         if self._fits[WHOLE] and self._gtins and self._numbers >= FEWEST_GTINS:
             return None
         if self._fits[DECIMAL]:
-            return DECIMAL
+            return None if "." in self._two_ways else DECIMAL
         if self._comma and self._decimal_comma and self._fits[COMMA]:
-            return COMMA
+            return None if "," in self._two_ways else COMMA
         return GROUPED if self._both and self._fits[GROUPED] else None
 
 
