@@ -50,6 +50,7 @@ def test_totals_of_a_benchmark(inshop: Path, capsys: Capture) -> None:
             "gallery": {"photos": 4, "products": 2},
         },
         "missing": [],
+        "skipped": [],
         "unanswerable": [],
         "leaks": [],
         "problems": [],

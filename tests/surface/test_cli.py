@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -284,6 +285,55 @@ def test_doctor_tells_what_runs(shop: Shop, capsys: Capture) -> None:
 def test_doctor_finds_a_sick_gallery(shop: Shop, capsys: Capture) -> None:
     assert main(["doctor", "-g", str(shop.gallery), "--model", str(shop.other_model)]) == 1
     assert "filled by the model tiny@01234567" in capsys.readouterr().out
+
+
+def test_doctor_tells_that_the_model_of_a_gallery_is_gone(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    model = tmp_path / "model.onnx"
+    shutil.copy(shop.model, model)
+    place = str(tmp_path / "own.gallery")
+    assert main(["index", str(shop.table), "-g", place, "--model", str(model)]) == 0
+    model.unlink()
+    capsys.readouterr()
+    assert main(["doctor", "-g", place, "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["gallery"]["items"] == 12
+    assert any(f"was filled by the model {model}" in problem for problem in facts["problems"])
+
+
+def test_photos_without_vectors_are_told_by_all_that_measure(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "more.csv"
+    rows = shop.table.read_text(encoding="utf-8").splitlines()
+    gone = dict.fromkeys(rows[0].split(","), "gone")
+    photos = [line.replace("photos/", f"{shop.table.parent}/photos/") for line in rows[1:]]
+    table.write_text("\n".join([rows[0], *photos, ",".join(gone.values())]), encoding="utf-8")
+    command = ["-g", str(shop.gallery), "--protocol", "product"]
+    for name in ("evaluate", "fuse"):
+        assert main([name, str(table), *command]) == 3, capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "skipped gone" in told
+        assert "photos without vectors, which count as 0 as queries and cannot be found: 1\n" in told
+
+
+def test_only_photos_that_became_items_are_told_to_lie_outside(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "in").mkdir()
+    shutil.copy(shop.photo("red-0"), tmp_path / "out.png")
+    (tmp_path / "no.png").write_bytes(b"no photo")
+    (tmp_path / "in" / "t.csv").write_text("image\n../out.png\n../gone.png\n../no.png\n", encoding="utf-8")
+    command = ["index", str(tmp_path / "in" / "t.csv"), "-g", str(tmp_path / "g"), "--model", str(shop.model), "--json"]
+    for _ in range(2):
+        assert main(command) == 3
+        assert json.loads(capsys.readouterr().out)["outside"] == 1
+
+
+def test_prices_are_shown_to_the_cent(shop: Shop, tmp_path: Path, capsys: Capture) -> None:
+    table = tmp_path / "prices.csv"
+    table.write_text(f"image,price\n{shop.photo('red-0')},1447.9\n{shop.photo('red-1')},12345.67\n", encoding="utf-8")
+    place = ["-g", str(tmp_path / "g")]
+    assert main(["index", str(table), *place, "--model", str(shop.model)]) == 0
+    capsys.readouterr()
+    assert main(["gallery", "list", *place]) == 0
+    shown = capsys.readouterr().out
+    assert "1447.9" in shown and "12345.67" in shown
 
 
 def test_demo_shows_the_whole_way(tmp_path: Path, capsys: Capture) -> None:

@@ -188,7 +188,7 @@ def test_the_terminal_tells_what_is_merged_and_left_out(gallery: Path, tmp_path:
     (tmp_path / "decisions.json").write_text(json.dumps({"decisions": [each.to_json() for each in decisions]}))
     assert main(["gallery", "merge", "-g", str(gallery), "--decisions", str(tmp_path / "decisions.json")]) == 3
     said = capsys.readouterr()
-    assert said.out.startswith("1 items of another product, 1 removed\nid  before  product\n1   q       p")
+    assert said.out.startswith("1 item of another product, 1 removed\nid  before  product\n1   q       p")
     assert said.err.splitlines() == [
         "1 of the removed items came from a catalogue, which brings them again unless they are removed there: 3",
         "skipped gone of decision 1: is not in the gallery",

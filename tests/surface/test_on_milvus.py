@@ -319,7 +319,7 @@ def test_settings_of_the_address_decide_about_the_collection(shop: Shop, address
         found = run(capsys, "search", shop.photo("red-2"), "-g", f"{place}&consistency=strong")["matches"]
         assert [match["id"] for match in found] == [match["id"] for match in exact]
         assert found[0]["score"] == pytest.approx(exact[0]["score"], abs=1e-5)  # never that of the compressed row
-    with open_gallery(f"{address}_HNSW?consistency=strong") as opened, open_gallery(shop.gallery) as source:
+    with open_gallery(f"{address}_HNSW?consistency=strong") as opened, open_gallery(str(shop.gallery)) as source:
         query = source.vectors("red-2")
         assert opened.search(query, SearchRequest()).index == "hnsw"
         optimised = run(capsys, "gallery", "import", shop.gallery, "-g", f"{address}_HNSW?index=IVF_FLAT&nlist=16")

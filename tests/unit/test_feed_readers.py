@@ -597,7 +597,7 @@ def test_check_reads_feeds_too(tmp_path: Path) -> None:
     opened(tmp_path, "feed.csv", "id,image_link,item_group_id,price\n1,1.jpg,p,a lot\n2,2.jpg,p,3\n3,,p,3\n")
     check = check_catalogue(str(tmp_path / "feed.csv"))
     assert (check.kind, check.splits["all"].photos, check.splits["all"].products) == ("merchant", 2, 1)
-    assert check.missing == ["feed.csv:4", "2.jpg"]
+    assert (check.missing, check.skipped) == (["2.jpg"], ["feed.csv:4"])
     assert check.notes[0] == "prices that are not numbers, or can be read in two ways, are left out: 1, such as 'a lot'"
 
 

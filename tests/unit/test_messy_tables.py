@@ -169,7 +169,7 @@ def test_a_decimal_comma_between_commas_is_said(tmp_path: Path) -> None:
     catalogue = written(tmp_path, b'image,value\na.jpg,"19,99 \xe2\x82\xac"\nb.jpg,"20,00 \xe2\x82\xac"\n')
     assert [item.attributes["value"] for item in catalogue.items()] == ["19,99 €", "20,00 €"]
     (note,) = catalogue.notes
-    assert note == "column 'value' is text: its commas may be decimal points; save the table with ; between cells"
+    assert note == "column 'value' is text: its commas may be decimal points; save the table with ;"
 
 
 def test_what_was_taken_off_a_number_is_said(tmp_path: Path) -> None:

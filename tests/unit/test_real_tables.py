@@ -255,7 +255,7 @@ def test_a_feed_of_woocommerce(tmp_path: Path) -> None:
         ("10", "https://shop.example/a.jpg"),
         ("11", "https://shop.example/c.jpg"),
     ]
-    assert shop.notes == ("1 rows name several photos; the first of each was taken",)
+    assert shop.notes == ("1 row names several photos; the first of each was taken",)
 
 
 def test_a_feed_of_google_merchant(tmp_path: Path) -> None:

@@ -204,3 +204,9 @@ def test_numbers_of_listing_are_whole(tmp_path: Path) -> None:
 
 def test_a_garment_may_be_a_number_of_numpy() -> None:
     assert SearchRequest(garment=np.int64(2)).garment == "2"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 50, 50), [0, 0, 50, 50], "0,0,50,50"])
+def test_a_box_of_another_type_is_refused(box: object) -> None:
+    with pytest.raises(UsageError, match=r"box must be a Box such as Box\(20, 20, 200, 280\), got"):
+        SearchRequest(box=box)  # type: ignore[arg-type]

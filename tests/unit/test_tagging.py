@@ -104,7 +104,7 @@ def test_the_command_shows_and_writes_the_tags(
     options = ["--model", str(labelled_model), "--least", "0.7", "--head", "kind"]
     assert main(["tag", str(table), *options, "--out", str(tmp_path / "tagged.csv")]) == 3  # one photo is broken
     output = capsys.readouterr()
-    assert output.out == "1 tags of 3 photos with missing attributes\n"
+    assert output.out == "1 tag of 3 photos with missing attributes\n"
     assert "skipped broken.png" in output.err and (tmp_path / "tagged.csv").is_file()
     assert main(["tag", str(table), *options]) == 3
     assert "red  kind       dress" in capsys.readouterr().out
@@ -113,6 +113,18 @@ def test_the_command_shows_and_writes_the_tags(
         json.loads(capsys.readouterr().out)
         == lookalike.tag(table, model=labelled_model, least=0.7, heads=["kind"]).to_json()
     )
+
+
+def test_rows_that_are_no_items_are_listed(
+    table: Path, labelled_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = f"g:id,image_link,price\nred,{table.parent / 'red.png'},1.299 EUR\nnone,,1 EUR\n"
+    (tmp_path / "feed.csv").write_text(rows.replace("g:", ""), encoding="cp1252")
+    options = ["--model", str(labelled_model), "--head", "kind", "--encoding", "cp1252"]
+    assert main(["tag", str(tmp_path / "feed.csv"), *options, "--out", str(tmp_path / "tagged.csv")]) == 3
+    told = capsys.readouterr().err
+    assert "skipped feed.csv:3: " in told
+    assert "can be read in two ways, are left out: 1" in told
 
 
 def test_wrong_calls_say_what_is_wrong(table: Path, labelled_model: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from lookalike.catalogue.benchmark import Benchmark, Sides, selects
 from lookalike.catalogue.folder_layouts import Layout, recognise
 from lookalike.catalogue.leaks import Leak, LeakSearch
-from lookalike.catalogue.opening import open_catalogue
+from lookalike.catalogue.opening import open_unlogged
 from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import AnnotationErrors, CatalogueError
 from lookalike.types import Item
@@ -59,6 +59,7 @@ class Check:
         source: Source of the catalogue.
         splits: Totals by the items' attribute `split`.
         missing: Paths of photos that do not exist, as written in the catalogue.
+        skipped: Rows that are no items, such as of a repeated id or without a photo; the notes have the reasons.
         unanswerable: Ids of queries without a relevant item whose photo exists.
         leaks: Photos of one content in several splits.
         problems: Errors that make the catalogue unusable.
@@ -69,6 +70,7 @@ class Check:
     source: str
     splits: dict[str, SplitTotals] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
     unanswerable: list[str] = field(default_factory=list)
     leaks: list[Leak] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -81,6 +83,7 @@ class Check:
             "source": self.source,
             "splits": {name: totals.to_json() for name, totals in self.splits.items()},
             "missing": self.missing,
+            "skipped": self.skipped,
             "unanswerable": self.unanswerable,
             "leaks": [leak.to_json() for leak in self.leaks],
             "problems": self.problems,
@@ -99,17 +102,17 @@ def check_catalogue(
     """Check a catalogue; photos are not decoded, and only read where files in several splits have the same length.
 
     Args:
-        source: Source, see `lookalike.catalogue.open_catalogue`.
-        columns: Names of columns, see `open_catalogue`.
-        encoding: Encoding of a CSV table, see `open_catalogue`.
-        exclude: Globs to leave out, see `open_catalogue`.
+        source: Source, see `lookalike.catalogue.open_unlogged`.
+        columns: Names of columns, see `open_unlogged`.
+        encoding: Encoding of a CSV table, see `open_unlogged`.
+        exclude: Globs to leave out, see `open_unlogged`.
         progress: Called every 1,000 items with the number of items checked and the total.
 
     Raises:
         UsageError: There is no such source.
     """
     try:
-        catalogue = open_catalogue(source, columns=columns, encoding=encoding, exclude=exclude)
+        catalogue = open_unlogged(source, columns=columns, encoding=encoding, exclude=exclude)
     except CatalogueError as error:
         path = Path(source)
         if not os.path.exists(path):  # noqa: PTH110 - which is never an error of its own
@@ -121,7 +124,7 @@ def check_catalogue(
             check.notes.append(f"reading stopped after {len(problems)} problems; there may be more")
         return check
     check = Check(catalogue.kind, catalogue.source, notes=list(catalogue.notes))
-    check.missing = [skip.photo for skip in catalogue.skipped]
+    check.skipped = [skip.photo for skip in catalogue.skipped]
     check.notes += [f"{skip.photo}: {skip.reason}" for skip in catalogue.skipped]
     totals = _look_through(catalogue, check, progress=progress)
     if catalogue.benchmark:

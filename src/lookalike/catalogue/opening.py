@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
@@ -17,6 +18,8 @@ from lookalike.catalogue.protocol import Catalogue
 from lookalike.errors import CatalogueError, UnknownNameError, UsageError
 from lookalike.remote.addresses import EXPECTED, is_address, is_remote, shown
 from lookalike.storage.files import open_regular
+
+LOG: Final = logging.getLogger(__name__)
 
 PARQUET_SIGNATURE = b"PAR1"
 OTHER_FILES = {
@@ -87,6 +90,22 @@ def open_catalogue(
             malformed.
         MissingExtraError: The library for its object store is not installed.
     """
+    catalogue = open_unlogged(source, columns=columns, encoding=encoding, exclude=exclude, boxes=boxes, photos=photos)
+    for note in catalogue.notes:
+        LOG.info("%s: %s", catalogue.source, note)
+    return catalogue
+
+
+def open_unlogged(
+    source: str,
+    *,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    exclude: Sequence[str] = (),
+    boxes: Boxes | None = None,
+    photos: str | None = None,
+) -> Catalogue:
+    """Open a catalogue as `open_catalogue` does, which also logs its notes."""
     if not source.strip():
         raise UsageError("expected a folder or a table, got an empty name")
     if columns is not None and not isinstance(columns, Mapping):

@@ -10,6 +10,7 @@ from lookalike.cli.console import say, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Gallery, Json
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 
 
 def backup(
@@ -36,7 +37,8 @@ def backup(
         write_json(made.to_json())
     else:
         write(
-            f"{made.place}: {made.items:,} items, {made.photos:,} uploaded photos, {made.models:,} model files, "
+            f"{made.place}: {counted(made.items, 'item')}, {counted(made.photos, 'uploaded photo')}, "
+            f"{counted(made.models, 'model file')}, "
             f"{made.bytes / 1e6:,.1f} MB, read back and verified"
         )
     for line in made.left_out:

@@ -9,7 +9,7 @@ import typer
 
 from lookalike.cli.console import say_skipped, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
-from lookalike.cli.options import Columns, Device, Json, Runtime, Where, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Json, Runtime, Where, pairs
 from lookalike.cli.progress import progress_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def calibrate(
     ] = None,
     kind: Annotated[str, typer.Option("--kind", metavar="ATTRIBUTE", help="Attribute with the kind.")] = "kind",
     column: Columns = None,
+    encoding: Encoding = None,
     where: Where = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="ONNX file to write instead of changing the model's.")
@@ -45,6 +46,7 @@ def calibrate(
             queries=queries or (),
             kind=kind,
             columns=pairs(column, option="--column"),
+            encoding=encoding,
             where=where,
             out=out,
             runtime=runtime,

@@ -53,7 +53,7 @@ def check(
         _present(found)
     if found.problems:
         return WRONG
-    return SOME_MISSING if found.missing or found.leaks else 0
+    return SOME_MISSING if found.missing or found.skipped or found.leaks else 0
 
 
 @app.command("draw")
@@ -91,6 +91,8 @@ def _present(check: Check) -> None:
         columns = {name: [shown(row[name]) if row.get(name) else "" for row in rows] for name in COLUMNS}
         write_table({"split": list(check.splits), **columns}, right=COLUMNS)
         write(_few("missing photos", check.missing))
+        if check.skipped:
+            write(_few("skipped rows", check.skipped))
         write(_few("items without a right answer", check.unanswerable))
         write(_few("photos in several splits", [_leak_in_words(leak) for leak in check.leaks]))
     for note in check.notes:

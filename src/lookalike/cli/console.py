@@ -93,6 +93,13 @@ def say_skipped(photos: Sequence[str]) -> None:
         say(f"and {len(photos) - MOST_SKIPPED:,} more")
 
 
+def say_absent(photos: Sequence[str]) -> None:
+    """Print the photos of a measure that have no vectors, with the reasons."""
+    say_skipped(photos)
+    if photos:
+        say(f"photos without vectors, which count as 0 as queries and cannot be found: {len(photos):,}")
+
+
 def write_facts(facts: Mapping[str, JSON]) -> None:
     """Print names and values, one per line; nested ones are indented."""
     for line in _fact_lines(facts, indent=""):
@@ -122,7 +129,9 @@ def shown(value: JSON) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        from lookalike.render.captions import number_text
+
+        return number_text(value)
     if isinstance(value, list):
         return ", ".join(shown(part) for part in value) or "-"
     return harmless(str(value))

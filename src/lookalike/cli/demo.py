@@ -11,6 +11,7 @@ from lookalike.cli.answer_table import present
 from lookalike.cli.console import say, write
 from lookalike.cli.progress import progress_of
 from lookalike.cli.search import show
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 ASKED = 12
@@ -39,7 +40,7 @@ def demo(
     say("indexing it")
     with progress_of("photos") as tell:
         report = shop.index(table, prune=True, progress=lambda so_far, total: tell(so_far.done, total))
-    say(f"{report.added + report.updated + report.unchanged:,} photos in {report.seconds['total']:.1f} s")
+    say(f"{counted(report.added + report.updated + report.unchanged, 'photo')} in {report.seconds['total']:.1f} s")
 
     say(f"searching with {photo}, a new photo of {product.id}: {product.attributes()['title']}")
     answer = shop.search(photo, k=5)

@@ -29,7 +29,7 @@ def doctor(
     """Check the installation, the model and a gallery; exit code 1 if there are problems."""
     import platform
 
-    model = model or (gallery and _remembered(gallery)) or "default"
+    used = model or (gallery and _remembered(gallery)) or "default"
     problems: list[JSON] = []
     facts: dict[str, JSON] = {
         "lookalike": _version("lookalike"),
@@ -37,7 +37,7 @@ def doctor(
         "processor": _processor(),
         "packages": {name: _version(name) for name in BASE},
         "optional": {name: _version(name) or "not installed" for name in OPTIONAL},
-        "model": _model(model, runtime, device, problems),
+        "model": _model(used, runtime, device, problems, is_given=model is not None),
     }
     if gallery is not None:
         facts["gallery"] = _gallery(gallery, model=model, runtime=runtime, device=device, problems=problems)
@@ -75,8 +75,8 @@ def _processor_features() -> list[str]:
     return [feature for feature in FEATURES if feature in present]
 
 
-def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
-    """Load and run the model, and describe it."""
+def _model(model: str, runtime: str, device: str, problems: list[JSON], *, is_given: bool) -> dict[str, JSON]:
+    """Load and run the model, and describe it; a given one that is no model is the caller's mistake."""
     from time import perf_counter
 
     from PIL import Image
@@ -98,7 +98,7 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON]) -> dict[
         embedder.embed([grey])
         ran = perf_counter()
     except LookalikeError as error:
-        if isinstance(error, UsageError) and model != "default":
+        if is_given and isinstance(error, UsageError):
             raise
         problems.append(str(error))
         return {}
@@ -122,7 +122,7 @@ def _remembered(address: str) -> str | None:
         return gallery.model
 
 
-def _gallery(address: str, *, model: str, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
+def _gallery(address: str, *, model: str | None, runtime: str, device: str, problems: list[JSON]) -> dict[str, JSON]:
     """Check a gallery, and that the model filled it."""
     import lookalike
     from lookalike.gallery.opening import open_gallery

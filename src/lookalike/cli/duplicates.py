@@ -11,6 +11,7 @@ from lookalike.cli.console import say, say_skipped, write, write_json, write_tab
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Gallery, Json, seen
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def duplicates(
                 },
                 right=("cosine", "more"),
             )
+        if len(shown) < len(found.groups):
+            say(f"and {len(found.groups) - len(shown):,} more; --json and --html show all")
     if html is not None:
         from lookalike.render.duplicates_page import write_duplicates_page
 
@@ -102,7 +105,7 @@ def merge(
 
 
 def _tell(done: AppliedDecisions) -> None:
-    counts = f"{len(done.moved):,} items of another product, {len(done.removed):,} removed"
+    counts = f"{counted(len(done.moved), 'item')} of another product, {len(done.removed):,} removed"
     write(f"would be: {counts}" if done.dry_run else counts)
     if done.moved:
         shown = done.moved[:SHOWN]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from lookalike.cli.console import say, write_json, write_table
+from lookalike.cli.console import say, say_absent, say_skipped, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.given_options import check_given, check_without
 from lookalike.cli.options import (
@@ -33,13 +33,13 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.progress import progress_of
 from lookalike.cli.ray_option import Ray
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
     from lookalike.evaluation.comparison import Comparison
     from lookalike.evaluation.evaluate import Evaluation
 
-REASONS_SHOWN = 5
 
 OF_TABLES: Final = ("format", "figures", "published", "cross_domain")
 """Options of `--table` alone."""
@@ -269,10 +269,7 @@ def _present(found: Evaluation, *, json: bool, report: Path | None) -> int:
         write_table(_columns(summary["metrics"]), right=("value",))
     for note in found.metric_values.notes:
         say(note)
-    for line in found.skipped[:REASONS_SHOWN]:
-        say(f"skipped {line}")
-    if found.skipped:
-        say(f"{len(found.skipped):,} photos have no vectors: they count as 0 as queries and cannot be found")
+    say_absent(found.skipped)
     if report is not None:
         say(f"wrote {report}/report.md")
     return SOME_SKIPPED if found.skipped else 0
@@ -306,12 +303,12 @@ def _garments(
     if json:
         write_json(found.to_json())
     else:
-        say(f"garments: {found.photos:,} photos, {sum(found.figures.garments.values()):,} garments; {found.model}")
+        garments = counted(sum(found.figures.garments.values()), "garment")
+        say(f"garments: {counted(found.photos, 'photo')}, {garments}; {found.model}")
         figures = found.figures.flat()
         values = [f"{value:.4f}" for value in figures.values()]
         write_table({"metric": list(figures), "value": values}, right=("value",))
-    for line in found.skipped[:REASONS_SHOWN]:
-        say(f"skipped {line}")
+    say_skipped(found.skipped)
     return SOME_SKIPPED if found.skipped else 0
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lookalike.cli.console import say, write
+from lookalike.cli.options import Columns, Encoding, pairs
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
+    from lookalike.models.export_checkpoint import Exported
     from lookalike.models.export_others import ExportedOther
 
 
@@ -38,6 +40,8 @@ def export(
             "checked with drawn photos by default.",
         ),
     ] = None,
+    column: Columns = None,
+    encoding: Encoding = None,
     labels: Annotated[
         str,
         typer.Option(
@@ -88,9 +92,11 @@ def export(
     ] = None,
 ) -> None:
     """Export a checkpoint, or a model of others, as an ONNX file, which other commands take as --model."""
+    from lookalike.models.export_checkpoint import export as export_checkpoint
     from lookalike.models.export_others import EXPECTED, is_other
 
-    of_checkpoints = {"--int8": int8, "--calibrate": calibrate, "--labels": labels}
+    of_checkpoints: dict[str, Any] = {"--int8": int8, "--calibrate": calibrate, "--labels": labels}
+    of_checkpoints |= {"--column": column, "--encoding": encoding}
     of_others = {"--weights": weights, "--output": output, "--size": size, "--fit": fit, "--short-side": short_side}
     of_others |= {"--pooling": pooling, "--mean": mean, "--std": std, "--interpolation": interpolation}
     if is_other(model):
@@ -109,16 +115,21 @@ def export(
         raise UsageError(f"{model}: no such file or folder; {EXPECTED}")
     else:
         _refuse(of_others, what="a checkpoint")
-        _export_checkpoint(model, onnx, half=half, int8=int8, calibrate=calibrate, labels=labels)
+        heads = [head.strip() for head in labels.split(",") if head.strip()]
+        made = export_checkpoint(
+            model,
+            onnx,
+            half=half,
+            int8=int8,
+            calibrate=calibrate,
+            columns=pairs(column, option="--column"),
+            encoding=encoding,
+            labels=heads,
+        )
+        _present_checkpoint(made, photos=calibrate)
 
 
-def _export_checkpoint(
-    checkpoint: str, onnx: str, *, half: bool, int8: bool, calibrate: str | None, labels: str
-) -> None:
-    from lookalike.models.export_checkpoint import export as write_onnx
-
-    heads = [head.strip() for head in labels.split(",") if head.strip()]
-    made = write_onnx(checkpoint, onnx, half=half, int8=int8, calibrate=calibrate, labels=heads)
+def _present_checkpoint(made: Exported, *, photos: str | None) -> None:
     checks = [
         (made.least_cosine, "least cosine to the checkpoint's own embeddings"),
         (made.largest_difference, "largest difference to the checkpoint's own scores"),
@@ -127,7 +138,7 @@ def _export_checkpoint(
     if made.loss is not None:
         loss = made.loss
         write(
-            f"calibrated with {loss.calibrated} photos of {calibrate}; on {loss.measured} others it keeps "
+            f"calibrated with {loss.calibrated} photos of {photos}; on {loss.measured} others it keeps "
             f"{loss.kept:.1%} of the {loss.neighbours} nearest neighbours, mean cosine {loss.mean_cosine:.4f}, least "
             f"{loss.least_cosine:.4f}" + (f"; {loss.unreadable} could not be read" if loss.unreadable else "")
         )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import say, write, write_json
+from lookalike.cli.console import say, say_absent, write, write_json
+from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import (
     Apart,
     Columns,
@@ -63,7 +64,7 @@ def fuse(
     runtime: Runtime = "auto",
     device: Device = "auto",
     json: Json = False,
-) -> None:
+) -> int:
     """Learn the weights of the spaces. Later searches without --weight use them."""
     import lookalike
 
@@ -75,7 +76,7 @@ def fuse(
         say("deleted; searches use the default weights again")
         if deleted is not None:
             say(ranking_deleted(deleted))
-        return
+        return 0
     if source is None:
         raise UsageError("name a SOURCE with labels to learn from, or give --reset to delete the learned weights")
     from lookalike.tuning.weights import KEEP, learn_weights
@@ -100,6 +101,8 @@ def fuse(
         write_json(fusion.to_json())
     else:
         present(fusion, gallery=gallery)
+    say_absent(fusion.skipped)
+    return SOME_SKIPPED if fusion.skipped else 0
 
 
 def protocol_of(grades: str | None, protocol: str | None) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from lookalike.cli.console import item_columns, say, write, write_facts, write_json, write_table
 from lookalike.cli.options import Gallery, Json, Strong, Where, pairs, seen
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.request import SearchRequest
@@ -53,6 +54,8 @@ def list_items(
         return
     if items:
         write_table(item_columns(items), cut="known")
+    if not total:
+        say("no item passes the filter" if where else "the gallery has no items")
     if len(items) < total:
         noun = "items" if group is None else "products"
         say(f"{len(items):,} of {total:,} {noun}; see --offset and --limit")
@@ -155,7 +158,8 @@ def verify(
     else:
         for problem in health.problems:
             write(problem)
-        write(f"{health.items:,} items, {len(health.problems) or 'no'} problems")
+        problems = counted(len(health.problems), "problem") if health.problems else "no problems"
+        write(f"{counted(health.items, 'item')}, {problems}")
     return 1 if health.problems else 0
 
 

@@ -24,6 +24,7 @@ from lookalike.cli.options import (
 )
 from lookalike.cli.progress import progress_of
 from lookalike.cli.ray_option import Ray
+from lookalike.counts import counted
 from lookalike.errors import PruneLimitError
 
 if TYPE_CHECKING:
@@ -153,11 +154,11 @@ def _present(report: IndexReport, gallery: str) -> None:
     embedded, total = report.embedded, report.seconds["total"]
     if embedded:
         phases = ", ".join(f"{name} {report.seconds[name]:.1f}" for name in ("wait", "embed", "write"))
-        found = "" if report.garments is None else f" with {report.garments:,} garments"
-        write(f"{embedded:,} photos{found} in {total:.1f} s, {embedded / total:.0f}/s (seconds: {phases})")
+        found = "" if report.garments is None else f" with {counted(report.garments, 'garment')}"
+        rate = f"{embedded / total:.{0 if embedded >= 10 * total else 1}f}/s"
+        write(f"{counted(embedded, 'photo')}{found} in {total:.1f} s, {rate} (seconds: {phases})")
     if report.reused:
-        several = "s" if report.reused > 1 else ""
-        write(f"{report.reused:,} photo{several} of known contents, whose vectors were copied")
+        write(f"{counted(report.reused, 'photo')} of known contents, whose vectors were copied")
     if report.discarded_overrides:
         say(f"values set by hand that were discarded, since SOURCE brings others: {report.discarded_overrides:,}")
     if report.kept:

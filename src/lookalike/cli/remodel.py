@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lookalike.cli.console import say_skipped, write, write_json
+from lookalike.cli.console import say_absent, say_skipped, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
-from lookalike.cli.options import Device, Gallery, Json, Runtime
+from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Runtime, pairs
 from lookalike.cli.progress import progress_of
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lookalike.tuning.remodelling.state import Remodelling
 
 
@@ -33,6 +35,8 @@ def remodel(
     protocol: Annotated[
         str | None, typer.Option("--protocol", metavar="P", help="For --compare: see `evaluate`.")
     ] = None,
+    column: Columns = None,
+    encoding: Encoding = None,
     switch: Annotated[bool, typer.Option("--switch", help="Put the new vectors in place, in one commit.")] = False,
     back: Annotated[bool, typer.Option("--back", help="Put the vectors from before the last switch in place.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Delete staged and kept vectors.")] = False,
@@ -50,7 +54,16 @@ def remodel(
     if sum(chosen) != 1:
         raise UsageError("give one of --model M, --status, --compare SOURCE, --switch, --back and --drop")
     if compare is not None:
-        return _compare(gallery, compare, protocol=protocol, runtime=runtime, device=device, json=json)
+        return _compare(
+            gallery,
+            compare,
+            protocol=protocol,
+            columns=pairs(column, option="--column"),
+            encoding=encoding,
+            runtime=runtime,
+            device=device,
+            json=json,
+        )
     with progress_of("items") as tell:
         if model:
             state = steps.remodel(gallery, model, runtime=runtime, device=device, progress=tell)
@@ -75,26 +88,41 @@ def _present(state: Remodelling, *, json: bool) -> int:
     return SOME_SKIPPED if state.unreadable else 0
 
 
-def _compare(gallery: str, source: str, *, protocol: str | None, runtime: str, device: str, json: bool) -> int:
+def _compare(
+    gallery: str,
+    source: str,
+    *,
+    protocol: str | None,
+    columns: Mapping[str, str],
+    encoding: str | None,
+    runtime: str,
+    device: str,
+    json: bool,
+) -> int:
     """Measure the gallery and what is staged on a catalogue; A is the gallery, B the new model."""
     from lookalike.cli.evaluate import show_comparison
     from lookalike.evaluation.comparison import compare_evaluations
     from lookalike.evaluation.evaluate import evaluate
     from lookalike.tuning.remodelling.remodel import staged_address
 
-    staged = staged_address(gallery)
+    staged, absent = staged_address(gallery), list[str]()
     with TemporaryDirectory(prefix="lookalike-compare-") as folder:
         reports = [Path(folder) / "present", Path(folder) / "staged"]
         for address, report in zip((gallery, staged), reports, strict=True):
             with progress_of("photos") as tell:
-                evaluate(
+                measured = evaluate(
                     source,
                     gallery=address,
                     protocol=protocol,
+                    columns=columns,
+                    encoding=encoding,
                     runtime=runtime,
                     device=device,
                     report=report,
                     progress=tell,
                 )
+            absent += measured.skipped
         found = replace(compare_evaluations(*reports), a=gallery, b=staged)
-    return show_comparison(found, json=json)
+    show_comparison(found, json=json)
+    say_absent(list(dict.fromkeys(absent)))
+    return SOME_SKIPPED if absent else 0

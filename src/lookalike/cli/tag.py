@@ -9,8 +9,9 @@ import typer
 
 from lookalike.cli.console import say, say_skipped, write, write_json, write_table
 from lookalike.cli.exit_codes import SOME_SKIPPED
-from lookalike.cli.options import Columns, Device, Json, Model, Runtime, pairs
+from lookalike.cli.options import Columns, Device, Encoding, Json, Model, Runtime, pairs
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 
@@ -35,6 +36,7 @@ def tag(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the tags, and leave the gallery as it is.")] = False,
     column: Columns = None,
+    encoding: Encoding = None,
     model: Model = None,
     runtime: Runtime = "auto",
     device: Device = "auto",
@@ -56,6 +58,7 @@ def tag(
             least=least,
             dry_run=dry_run,
             columns=pairs(column, option="--column"),
+            encoding=encoding,
             runtime=runtime,
             device=device,
             progress=progress,
@@ -75,6 +78,7 @@ def tag(
         }
         write_table(columns, right=["probability"])
     if not json:
-        where = "" if gallery is None else "; the gallery is as it was" if dry_run else "; written into the gallery"
-        write(f"{len(made.tags):,} tags of {made.photos:,} photos with missing attributes{where}")
+        written = "written into the gallery" if made.tags and not dry_run else "the gallery is as it was"
+        where = "" if gallery is None else f"; {written}"
+        write(f"{counted(len(made.tags), 'tag')} of {counted(made.photos, 'photo')} with missing attributes{where}")
     return SOME_SKIPPED if made.skipped else 0

@@ -14,6 +14,7 @@ from lookalike.cli.console import say, write
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.own_process import is_own
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 from lookalike.training.settings.presets import presets
 
@@ -44,7 +45,8 @@ def train(
         list_presets()
         return 0
     if not config:
-        raise UsageError("expected CONFIG.toml or the name of a preset; `lookalike train --list` lists them")
+        also = " beside --resume" if resume is not None else ""
+        raise UsageError(f"expected CONFIG.toml or the name of a preset{also}; `lookalike train --list` lists them")
     if is_own():
         from lookalike.training.allocator import keep_freed_memory
 
@@ -70,7 +72,8 @@ def train(
     if first:
         write(f"best checkpoint: {trained.checkpoint}")
     if trained.skipped and first:
-        say(f"{len(trained.skipped)} photos could not be read; {trained.checkpoint.parent}/skipped.csv lists them")
+        table = f"{trained.checkpoint.parent}/skipped.csv"
+        say(f"{counted(len(trained.skipped), 'photo')} could not be read; {table} lists them")
     return SOME_SKIPPED if trained.skipped else 0
 
 

@@ -258,6 +258,8 @@ class SearchRequest:
         for name in ("min_relevance", "text_weight", "diversity", "trust"):
             check_share(name, getattr(self, name))
         check_number("alpha", self.alpha, least=0, most=LARGEST_ALPHA)
+        if self.box is not None and not isinstance(self.box, Box):
+            raise UsageError(f"box must be a Box such as Box(20, 20, 200, 280), got {self.box!r:.200}")
         if self.where is not None and not isinstance(self.where, str):
             raise UsageError(f"where must be a filter such as 'price < 80', got {self.where!r:.200}")
         if self.metrics is not None and not (

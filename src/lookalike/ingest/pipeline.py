@@ -6,7 +6,6 @@ catalogue, and new items are written in its order.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -98,8 +97,6 @@ def index_catalogue(
         progress=progress,
         finder=finder,
     )
-    for note in catalogue.notes:
-        logging.getLogger(__name__).info("%s: %s", catalogue.source, note)
     started = perf_counter()
     run.go(cluster or partial(embed_photos, embedder=embedder, batch=batch, workers=workers, finder=finder))
     if prune:
@@ -179,7 +176,6 @@ class _Run:
         """Tasks for new and possibly changed photos, in the order of the catalogue."""
         for position, item in enumerate(self._known.met(self._catalogue.items())):
             self._roots.update(roots_of(item, listed=self._catalogue.kind == "listing"))
-            self._folders.count(item)
             if not self._is_unchanged(item):
                 known = self._known.get(item.id)
                 keeps_parts = known is not None and self._has_same_parts(item, known.item)
@@ -225,6 +221,7 @@ class _Run:
         known = self._known.get(item.id)
         assert known is not None
         item = replace(item, garments=known.item.garments, finder=known.item.finder)
+        self._folders.count(item)
         is_same = (item, self._source) == (known.item, known.source) and not self._known.loses_overrides(item.id)
         if is_same:
             self.report.unchanged += 1
@@ -245,6 +242,7 @@ class _Run:
         elif isinstance(outcome, Unchanged):
             self._settle(outcome.item, outcome.file_stamp)
         elif isinstance(outcome, Reused):
+            self._folders.count(outcome.item)
             self._pending.append(_Pending(outcome.item, outcome.file_stamp, outcome.content))
             self._write_when_due()
         else:
@@ -259,6 +257,7 @@ class _Run:
             vectors = {name: each[rows] for name, each in batch.vectors.items()}
             self._pending.append(_Pending(item, file_stamp, Content.of(item, file_stamp), vectors))
             self._count(item)
+            self._folders.count(item)
         self.report.embedded += len(batch.items)
         if self.report.garments is not None:
             self.report.garments += sum(len(item.garments) for item in batch.items)

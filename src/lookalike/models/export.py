@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from lookalike.models.quantization import (
     unknown_kinds,
 )
 from lookalike.storage.durable import flush
-from lookalike.types import Float32
+from lookalike.types import Float32, Item
 
 OPSET = 18
 LEAST_COSINE = 0.9999
@@ -52,6 +52,8 @@ def export_onnx(
     fp16: bool = False,
     int8: bool = False,
     calibrate: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
     labels: Sequence[str] = (),
 ) -> tuple[float, float | None, QuantizationLoss | None]:
     """Write a checkpoint as an ONNX file with its preprocessing in the metadata.
@@ -62,6 +64,8 @@ def export_onnx(
         fp16: Store weights in 16 bits: half the size, the same speed. Embeddings and fingerprint change slightly.
         int8: Quantise to 8-bit integers: smaller and faster. Embeddings and fingerprint change more.
         calibrate: Catalogue of photos for the check, of which None is the drawn sample, and for `int8`.
+        columns: Columns of its table by the standard names.
+        encoding: Encoding of its table, if that is not UTF-8.
         labels: Class heads whose probabilities the file gives beside the embedding.
 
     Returns:
@@ -85,14 +89,14 @@ def export_onnx(
     loaded = load_checkpoint(checkpoint)
     heads = chosen_heads(loaded, labels)
     kinds = KINDS if takes_kinds(loaded.network.settings, loaded.classes) else ()
-    sample = None
+    sample, source = None, calibrate or "drawn"
+    items = open_catalogue(source, columns=columns, encoding=encoding).items()
     if int8:
-        assert calibrate is not None
-        sample = sample_photos(open_catalogue(calibrate).items(), loaded.preprocessing, source=calibrate)
+        sample = sample_photos(items, loaded.preprocessing, source=source)
         held_out = sample.held_out()
         photos = np.stack(held_out[:PHOTOS])
     else:
-        photos = _photos(calibrate or "drawn", loaded.preprocessing)
+        photos = _photos(items, loaded.preprocessing, source=source)
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     with hidden_beside(file) as folder:
         made = folder / "model.onnx"
@@ -224,11 +228,11 @@ class _Exported(nn.Module):
         return tuple(outputs)
 
 
-def _photos(source: str, preprocessing: Preprocessing) -> Float32:
-    items = list(islice(open_catalogue(source).items(), PHOTOS))
-    if not items:
+def _photos(items: Iterable[Item], preprocessing: Preprocessing, *, source: str) -> Float32:
+    chosen = list(islice(items, PHOTOS))
+    if not chosen:
         raise UsageError(f"{source}: no photos to check the export with")
-    opened = (open_image(item, at_least=preprocessing.wanted_size, box=item.box) for item in items)
+    opened = (open_image(item, at_least=preprocessing.wanted_size, box=item.box) for item in chosen)
     return np.stack([preprocessing(photo) for photo in opened])
 
 

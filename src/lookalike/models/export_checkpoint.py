@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,8 @@ def export(
     int8: bool = False,
     calibrate: str | os.PathLike[str] | None = None,
     labels: str | Sequence[str] = (),
+    columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
 ) -> Exported:
     """Write a checkpoint as an ONNX file for searching.
 
@@ -55,6 +57,8 @@ def export(
             needs one: up to 128 photos set its ranges, and its loss is measured on up to 256 others.
         labels: Class heads whose probabilities the file gives beside the embedding, such as `["kind", "colour"]`;
             answers then say what a query photo shows.
+        columns: Columns of a table of photos by the standard names.
+        encoding: Encoding of such a CSV table that is not UTF-8, such as `cp1252`.
 
     Raises:
         UsageError: The checkpoint does not exist, there are no photos, both `half` and `int8` are set, or `int8` has no
@@ -84,6 +88,13 @@ def export(
         return Exported(file, least_cosine=export_text_encoder(path, file, half=half))
     photos = None if calibrate is None else os.fspath(calibrate)
     least, apart, loss = export_onnx(
-        path, file, fp16=half, int8=int8, calibrate=photos, labels=list(dict.fromkeys(several(labels)))
+        path,
+        file,
+        fp16=half,
+        int8=int8,
+        calibrate=photos,
+        columns=columns,
+        encoding=encoding,
+        labels=list(dict.fromkeys(several(labels))),
     )
     return Exported(file, least_cosine=least, largest_difference=apart, loss=loss)

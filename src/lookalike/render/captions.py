@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lookalike.answers import Answer, GarmentChoice, Match, Query, QueryText
+from lookalike.counts import counted
 from lookalike.finding.decoding import LISTED
 from lookalike.gallery.request import FULL_TEXT
 from lookalike.types import JSON, NAMING_ATTRIBUTES, Facet, Item
@@ -108,14 +109,16 @@ def labels_line(query: Query) -> str:
 
 def variants_text(match: Match) -> str:
     """Number of variants, such as `+3 variants`; empty for none."""
-    return f"+{match.variant_count:,} variant{'s' * (match.variant_count > 1)}" if match.variant_count else ""
+    return f"+{counted(match.variant_count, 'variant')}" if match.variant_count else ""
 
 
-def counted(answer: Answer) -> str:
+def match_count(answer: Answer) -> str:
     """Number of matches: of products, if the answer is of these."""
-    noun = "match" if answer.query.group is None else answer.query.group
-    count = len(answer.matches)
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}{'es' if noun == 'match' else 's'}"
+    return _counted_matches(len(answer.matches), answer.query)
+
+
+def _counted_matches(count: int, query: Query) -> str:
+    return counted(count, "match", "matches") if query.group is None else counted(count, query.group)
 
 
 def arrangement_line(query: Query) -> str:
@@ -129,9 +132,8 @@ def arrangement_line(query: Query) -> str:
         done.append(f"diversity {query.diversity:g}")
     if query.ranking is not None:
         done.append(f"ranking {query.ranking}")
-    noun = "match" if query.group is None else query.group
-    plural = "" if query.relevant == 1 else "es" if noun == "match" else "s"
-    return ", ".join([f"{query.relevant:,} relevant {noun}{plural}", *done])
+    count, _, noun = _counted_matches(query.relevant, query).partition(" ")
+    return ", ".join([f"{count} relevant {noun}", *done])
 
 
 def contributions_line(matches: Sequence[Match]) -> str:
@@ -145,7 +147,7 @@ def contributions_line(matches: Sequence[Match]) -> str:
 def facet_line(facet: Facet, *, most: int = 6) -> str:
     """Most frequent values of a facet with their counts; of numbers, the smallest and the largest one."""
     if facet.range is not None and [*facet.kinds] == ["number"]:
-        return f"{facet.name}: {facet.range[0]:g} to {facet.range[1]:g}"
+        return f"{facet.name}: {number_text(facet.range[0])} to {number_text(facet.range[1])}"
     shown = [f"{value} {count:,}" for value, count in list(facet.counts.items())[:most]]
     more = ["..."] if len(facet.counts) > most else []
     return f"{facet.name}: {', '.join([*shown, *more])}"
@@ -168,12 +170,24 @@ def nothing_line(query: Query) -> str:
     return "no item passes the filter" if query.where else "nothing was found"
 
 
+def number_text(number: float) -> str:
+    """A number as text: whole if it has at most ten digits, such as a price; else rounded, such as a measure.
+
+    >>> number_text(1447.9), number_text(2 / 3), number_text(20000 / 3)
+    ('1447.9', '0.6667', '6666.67')
+    """
+    whole = f"{number:.10g}"
+    if float(whole) == number and "e" not in whole:
+        return whole
+    return f"{number:.4g}" if abs(number) < 1000 else f"{number:.2f}"
+
+
 def value_text(value: JSON) -> str:
     """Value of an attribute as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:g}" if abs(value) < 1e6 else f"{value:.2f}"
+        return number_text(value)
     if isinstance(value, list):
         return ", ".join(value_text(part) for part in value)
     if isinstance(value, dict):

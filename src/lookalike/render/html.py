@@ -12,9 +12,9 @@ from PIL import Image
 from lookalike.answers import Answer, Match
 from lookalike.render.captions import (
     arrangement_line,
-    counted,
     item_title,
     labels_line,
+    match_count,
     no_match_line,
     query_title,
     steps_line,
@@ -80,7 +80,7 @@ def html_page(query: Image.Image | Item | None, answer: Answer) -> str:
 <header class="query">
 {photo}
 <div>
-<h1>{counted(answer)}</h1>
+<h1>{match_count(answer)}</h1>
 <p class="quiet">{escape(name)}</p>
 {_definition_list(_search_summary(answer))}
 </div>

@@ -104,6 +104,7 @@ def calibrate(
     queries: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
     kind: str = KIND,
     columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
     where: str | None = None,
     out: str | os.PathLike[str] | None = None,
     runtime: str = "auto",
@@ -123,6 +124,7 @@ def calibrate(
             `nothing` for photos without a garment. By default the photos of the catalogue search it.
         kind: Attribute with the kind; photos without one are left out.
         columns: Columns of a table by the standard names.
+        encoding: Encoding of CSV tables that are not UTF-8, such as `cp1252`.
         where: Filter; only photos that pass it take part.
         out: ONNX file to write; None replaces the model's.
         runtime: `auto`, `onnx` or `openvino`.
@@ -143,8 +145,10 @@ def calibrate(
         raise UsageError("the installed model is not changed; name a file for the calibrated one with out")
     with extra_wanted("calibration", "train"):
         import onnx  # noqa: F401 - better missed before the photos are embedded
-    of_catalogue = labelled_items(paths(catalogue), kind=kind, columns=columns, where=where)
-    of_queries = labelled_items(paths(queries), kind=kind, columns=columns, where=where, most=MOST_QUERIES)
+    of_catalogue = labelled_items(paths(catalogue), kind=kind, columns=columns, encoding=encoding, where=where)
+    of_queries = labelled_items(
+        paths(queries), kind=kind, columns=columns, encoding=encoding, where=where, most=MOST_QUERIES
+    )
     with uncalibrated(path) as bare:
         network = open_network(bare, runtime=runtime, device=device)
     total = len(of_catalogue) + len(of_queries)

@@ -57,6 +57,7 @@ def labelled_items(
     *,
     kind: str,
     columns: Mapping[str, str] | None,
+    encoding: str | None,
     where: str | None,
     most: int | None = None,
 ) -> list[tuple[str, Item]]:
@@ -66,6 +67,7 @@ def labelled_items(
         sources: Catalogues.
         kind: Attribute with the kind.
         columns: Columns of a table by the standard names.
+        encoding: Encoding of CSV tables that are not UTF-8.
         where: Filter that items pass.
         most: Largest number of items of each source, evenly spread; None is all.
 
@@ -76,7 +78,7 @@ def labelled_items(
     """
     found: list[tuple[str, Item]] = []
     for source in sources:
-        items = filtered_items(open_catalogue(source, columns=columns), where)
+        items = filtered_items(open_catalogue(source, columns=columns, encoding=encoding), where)
         named = [item for item in items if kind_of(item, kind)]
         if not named:
             raise UsageError(f"{source}: no photo has an attribute {kind!r} with its kind")
@@ -128,7 +130,7 @@ class PhotoEmbedding:
         work = (PhotoTask(item) for _, item in items)
         for outcome in embed_photos(work, defaultdict(float), embedder=self._embedder):
             if isinstance(outcome, Unreadable):
-                self.skipped.append(f"{outcome.item.photo}: {outcome.error}")
+                self.skipped.append(f"{outcome.item.photo}: {outcome.error.reason}")
                 self._count(1)
             elif isinstance(outcome, Embedded):
                 read += outcome.items

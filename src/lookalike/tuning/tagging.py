@@ -63,7 +63,7 @@ class Tagging:
         photos: Number of photos with missing attributes that were looked at.
         tags: Tags, in the order of the items.
         items: All items of a catalogue, tagged; empty for a gallery, which has them.
-        skipped: Photos that cannot be read, with the reasons.
+        skipped: Rows of the catalogue that are no items, and photos that cannot be read, with the reasons.
     """
 
     photos: int
@@ -104,6 +104,7 @@ def tag(
     least: float = LEAST,
     dry_run: bool = False,
     columns: Mapping[str, str] | None = None,
+    encoding: str | None = None,
     runtime: str = "auto",
     device: str = "auto",
     progress: Progress | None = None,
@@ -122,6 +123,7 @@ def tag(
         least: Least probability of a tag, from 0 to 1.
         dry_run: Leave the gallery as it is.
         columns: Columns of a table by the standard names.
+        encoding: Encoding of a CSV table that is not UTF-8, such as `cp1252`.
         runtime: `auto`, `onnx` or `openvino`.
         device: `auto`, `cpu` or `cuda`.
         progress: Called with the number of photos done and in all.
@@ -139,11 +141,13 @@ def tag(
     if not 0 <= least <= 1:
         raise UsageError(f"least must be from 0 to 1, got {least}")
     if source is not None:
-        items = list(open_catalogue(os.fspath(source), columns=columns).items())
+        catalogue = open_catalogue(os.fspath(source), columns=columns, encoding=encoding)
+        items = list(catalogue.items())
         tagger = _Tagger(opened_model(model, runtime=runtime, device=device), heads, least=least, progress=progress)
         tags = tagger.tags(items)
         filled = [with_tags(item, tags.get(item.id, ())) for item in items]
-        return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], filled, tagger.skipped)
+        skipped = [*(f"{skip.photo}: {skip.reason}" for skip in catalogue.skipped), *tagger.skipped]
+        return Tagging(tagger.photos, [each for listed in tags.values() for each in listed], filled, skipped)
     with gallery_of(os.fspath(gallery or "")) as shop:
         embedder = opened_model(model or shop.model, runtime=runtime, device=device)
         tagger = _Tagger(embedder, heads, least=least, progress=progress)
@@ -224,7 +228,7 @@ class _Tagger:
                 yield PhotoTask(replace(item, garments=()))
 
     def _skip(self, item: Item, error: PhotoError) -> None:
-        self.skipped.append(f"{item.photo}: {error}")
+        self.skipped.append(f"{item.photo}: {error.reason}")
 
     def _tagged(self, embedded: Embedded) -> dict[str, list[Tag]]:
         """Tags of a batch."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -60,6 +60,7 @@ class Fusion:
         gain_interval: 95 % interval of the gain.
         kept: Whether the learned weights were stored in the gallery.
         ranking_deleted: Name of the learned ranking of the gallery that other weights deleted; None if none was.
+        skipped: Photos without vectors, a line each; as queries they count as 0, and they match no query.
     """
 
     protocol: str
@@ -75,6 +76,7 @@ class Fusion:
     gain_interval: tuple[float, float]
     kept: bool = False
     ranking_deleted: str | None = None
+    skipped: Sequence[str] = ()
 
     @property
     def holds(self) -> bool:
@@ -96,6 +98,7 @@ class Fusion:
             "gain": {"value": self.gain, "interval": list(self.gain_interval)},
             "kept": self.kept,
             "ranking_deleted": self.ranking_deleted,
+            "absent": len(self.skipped),
         }
 
 

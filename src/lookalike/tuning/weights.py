@@ -16,6 +16,7 @@ from lookalike.evaluation.evaluator import EmbeddedItems, computed_embeddings, f
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
 from lookalike.evaluation.task import UNKNOWN, identical_rows
+from lookalike.evaluation.vectors import absent_photos
 from lookalike.retrieval.opening import open as open_retriever
 from lookalike.retrieval.retriever import Retriever
 from lookalike.spaces import resolve_weights
@@ -117,6 +118,7 @@ def learn_weights(
         absent=embedded.absent,
         progress=told(progress, "weightings"),
     )
+    fusion = replace(fusion, skipped=absent_photos(items, embedded, missed=()))
     if keep == "always" or (keep == "gain" and fusion.holds):
         return replace(fusion, kept=True, ranking_deleted=keep_weights(gallery, fusion, source=source))
     return fusion

@@ -165,7 +165,7 @@ class ColumnType:
             plain = re.sub("[.,]", "", without_currency(cell)[0])
             return f"column {self.name!r} is text: {cell!r} in line {line:,} can be read in two ways; write {plain}"
         if self._comma and self._fits[COMMA] and not self._decimal_comma:
-            return f"column {self.name!r} is text: its commas may be decimal points; save the table with ; between cells"
+            return f"column {self.name!r} is text: its commas may be decimal points; save the table with ;"
         return None if self._gtins else f"column {self.name!r} is text: its numbers are not all written in one way"
 
     def _notation(self) -> re.Pattern[str] | None:

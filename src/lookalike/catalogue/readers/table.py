@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lookalike.catalogue.protocol import Skip
 from lookalike.catalogue.readers.photo_names import as_in_folder
+from lookalike.counts import counted
 from lookalike.errors import AnnotationError, CatalogueError, UnknownNameError, UsageError
 from lookalike.types import JSON, Box, Item
 
@@ -160,7 +161,7 @@ class RowReader:
         """Remarks for the user."""
         if not self.several:
             return ()
-        return (f"{self.several:,} rows name several photos; the first of each was taken",)
+        return (f"{counted(self.several, 'row names', 'rows name')} several photos; the first of each was taken",)
 
     def _text(self, row: Mapping[str, JSON], column: str | None) -> str | None:
         value = row[column] if column else None

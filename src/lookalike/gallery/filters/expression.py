@@ -43,6 +43,7 @@ FIELDS: Final[Mapping[str, Kinds]] = {"id": Kinds.TEXT, "product": Kinds.TEXT}
 
 GRAMMAR: Final = "expected NAME = VALUE (or != < <= > >=), in (...), like '...', between X and Y, is null, and, or, not"
 QUOTED_NAME: Final = 'expected the name of an attribute, in double quotes if it is not a plain word: "base colour"'
+UNREADABLE: Final = f'{GRAMMAR}; a NAME of several words has double quotes: "base colour"'
 
 Value: TypeAlias = str | int | float | bool
 Operator: TypeAlias = Literal["=", "!=", "<", "<=", ">", ">="]
@@ -178,7 +179,7 @@ class Parser:
             if token.comments:
                 raise self._error(token.start, "expected no comments")
             if kind not in plain and not is_word(token.text):
-                raise self._error(token.start, GRAMMAR)
+                raise self._error(token.start, UNREADABLE)
             if kind == T.EQ and token.text != "=":
                 raise self._error(token.start, "expected a single =")
             depth += (kind == T.L_PAREN) - (kind == T.R_PAREN)
@@ -331,7 +332,7 @@ class Parser:
         before = sum(len(line) + 1 for line in self._expression.splitlines()[: facts["line"] - 1])
         # sqlglot reports the last token it read: the wrong one, or the one before a missing one.
         wrong = len(facts["highlight"]) if "Unexpected token" in facts["description"] else 0
-        return self._error(before + facts["col"] - wrong, GRAMMAR)
+        return self._error(before + facts["col"] - wrong, UNREADABLE)
 
     def _error(self, position: int, expected: str) -> FilterError:
         return FilterError(self._expression, position, expected)

@@ -76,7 +76,8 @@ class RunFolder:
         """
         if (self.path / STATE).exists():
             raise ConfigError(
-                f"{self.path}: holds a run already; resume it with --resume {self.path}, or choose another name"
+                f"{self.path}: holds a run already; resume it with --resume {self.path} beside the settings, or choose "
+                "another name"
             )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
