@@ -9,6 +9,7 @@ import typer
 from lookalike.cli.console import write, write_json
 from lookalike.cli.options import Gallery, Json
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 
 
 def augment(
@@ -31,5 +32,6 @@ def augment(
         write_json(made.to_json())
     else:
         write(
-            f"{made.items:,} items in {target}, each with the vectors of its {made.neighbours} nearest neighbours added"
+            f"{counted(made.items, 'item')} in {target}, each with the vectors of its {made.neighbours} nearest "
+            "neighbours added"
         )

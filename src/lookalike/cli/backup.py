@@ -60,6 +60,7 @@ def restore(
         write_json(made.to_json())
     else:
         write(
-            f"{made.gallery}: {made.items:,} items, {made.photos:,} uploaded photos, model {made.model or 'unknown'}, "
+            f"{made.gallery}: {counted(made.items, 'item')}, {counted(made.photos, 'uploaded photo')}, "
+            f"model {made.model or 'unknown'}, "
             f"as of {made.made}; verified"
         )

@@ -10,6 +10,7 @@ import typer
 from lookalike.cli.console import say, shown, write, write_json, write_table
 from lookalike.cli.options import Columns, Encoding, Exclude, Json, pairs
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 
 if TYPE_CHECKING:
     from lookalike.catalogue.checking import Check
@@ -79,7 +80,7 @@ def draw(
 
     drawn = write_layout(to, layout=layout, products=products, photos=photos, seed=seed)
     source = to / TABLE if layout in ("table", "hard") else to
-    write(f"drew {len(drawn):,} photos; check them with: lookalike catalogue check {source}")
+    write(f"drew {counted(len(drawn), 'photo')}; check them with: lookalike catalogue check {source}")
 
 
 def _present(check: Check) -> None:

@@ -177,7 +177,8 @@ def cluster(gallery: Gallery, json: Json = False) -> None:
         write_json({"items": len(shop), "seconds": round(seconds, 3)})
     else:
         write(
-            f"clustered {len(shop):,} items in {seconds:.1f} s; search with --index kmeans, --probes for more clusters"
+            f"clustered {counted(len(shop), 'item')} in {seconds:.1f} s; search with --index kmeans, --probes for more "
+            "clusters"
         )
 
 

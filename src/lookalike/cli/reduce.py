@@ -9,6 +9,7 @@ import typer
 from lookalike.cli.console import say, write, write_json
 from lookalike.cli.options import Gallery, Json, numbers
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 
@@ -40,7 +41,7 @@ def reduce(
         write_json(made.to_json())
         return
     before, after = made.floats
-    write(f"{made.items:,} items in {target}: rows of {after:,} numbers instead of {before:,}")
+    write(f"{counted(made.items, 'item')} in {target}: rows of {after:,} numbers instead of {before:,}")
     for name, share in made.variance_kept.items():
         write(f"{name}: {share:.1%} of the variance kept")
     write(f"{made.kept_of_ten:.1%} of the 10 nearest neighbours are still found ({made.asked:,} queries)")

@@ -13,6 +13,7 @@ from lookalike.cli.console import say_absent, say_skipped, write, write_json
 from lookalike.cli.exit_codes import SOME_SKIPPED
 from lookalike.cli.options import Columns, Device, Encoding, Gallery, Json, Runtime, pairs
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,10 +79,10 @@ def _present(state: Remodelling, *, json: bool) -> int:
     if json:
         write_json(state.to_json())
     else:
-        write(f"in place: {' and '.join(state.model_ids)}, {state.items:,} items")
+        write(f"in place: {' and '.join(state.model_ids)}, {counted(state.items, 'item')}")
         if state.staged is not None:
             models = " and ".join(state.staged_ids)
-            write(f"staged: {models}, {state.staged:,} items, {state.staged_bytes / 1e6:,.1f} MB")
+            write(f"staged: {models}, {counted(state.staged, 'item')}, {state.staged_bytes / 1e6:,.1f} MB")
         if state.kept_ids:
             write(f"kept from before: {' and '.join(state.kept_ids)}, {state.kept_bytes / 1e6:,.1f} MB")
     say_skipped([f"{item_id}: {reason}" for item_id, reason in state.unreadable])

@@ -11,6 +11,7 @@ from lookalike.cli.console import write, write_json
 from lookalike.cli.gallery import opened
 from lookalike.cli.options import Gallery, Json, seen
 from lookalike.cli.progress import progress_of
+from lookalike.counts import counted
 from lookalike.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def export_gallery(
     if json:
         write_json({"items": len(shop), "files": [str(folder / name) for name in FORMATS[kind]]})
     else:
-        write(f"wrote {len(shop):,} items to {', '.join(str(folder / name) for name in FORMATS[kind])}")
+        write(f"wrote {counted(len(shop), 'item')} to {', '.join(str(folder / name) for name in FORMATS[kind])}")
 
 
 def import_gallery(
@@ -73,7 +74,7 @@ def import_gallery(
     if json:
         write_json({"items": count})
     else:
-        write(f"{count:,} items imported")
+        write(f"{counted(count, 'item')} imported")
 
 
 def _copied(source: str, target: str, *, with_roots: bool) -> Copied:
@@ -97,6 +98,6 @@ def _report(copied: Copied, *, json: bool) -> None:
         write_json(copied.to_json())
     else:
         write(
-            f"{copied.items:,} items, {copied.written:,} of them written now; source and copy are equal, "
+            f"{counted(copied.items, 'item')}, {copied.written:,} of them written now; source and copy are equal, "
             f"checksum {copied.checksum}"
         )
