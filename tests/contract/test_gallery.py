@@ -626,6 +626,19 @@ def test_text_that_is_not_unicode_is_nowhere_and_breaks_nothing(gallery: Gallery
         gallery.list(where="color = '\udcff'")
 
 
+def test_text_with_the_character_that_ends_texts_in_sqlite_is_nowhere(gallery: Gallery) -> None:
+    shop = a_shop(3)
+    shop.put_into(gallery)
+    for item in (Item("item 1\0", ""), Item("a", "", product="\0"), Item("a", "", attributes={"x": ["\0"]})):
+        with pytest.raises(UsageError, match=r"has text with the character U\+0000"):
+            gallery.add([item], shop.part(0, 1).vectors, spaces=SPACES)
+    assert gallery.remove(["item 1\0", "item 2\0b"]) == 0
+    assert gallery.stored_items(["item 1\0"]) == {}
+    with pytest.raises(UnknownNameError):
+        gallery.get("item 1\0")
+    assert len(gallery) == 3
+
+
 def test_tells_the_kinds_of_values_of_each_attribute(gallery: Gallery) -> None:
     assert gallery.attributes() == {}
     shop = a_shop(4)

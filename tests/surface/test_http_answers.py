@@ -280,7 +280,7 @@ def test_thumbnails_are_kept_up_to_a_bound(shop: Shop, context: AppContext, clie
 
 
 @pytest.mark.parametrize(
-    "name", ["a/photo", "a/b/c", "ü ñ 漢字 🧥", 'it\'s "x" & <y>', "?a=b#c", "%2F", "a%00b", ".", "..\\x", "a+b c"]
+    "name", ["a/photo", "a/b/c", "ü ñ 漢字 🧥", 'it\'s "x" & <y>', "?a=b#c", "%2F", "a%01b", ".", "..\\x", "a+b c"]
 )
 def test_any_text_is_an_id(writer: TestClient, name: str) -> None:
     path = f"/v1/items/{quote(name, safe='')}".replace("/.", "/%2E")
@@ -291,6 +291,24 @@ def test_any_text_is_an_id(writer: TestClient, name: str) -> None:
     assert name not in ids(writer.post("/v1/search", json={"id": name, "k": 12}))
     assert writer.delete(path).status_code == 204
     refused(writer.get(path), "unknown_item")
+
+
+@pytest.mark.parametrize("name", ["red-0%00", "red-0%00b", "%00"])
+def test_no_id_has_the_character_that_ends_texts_in_sqlite(shop: Shop, writer: TestClient, name: str) -> None:
+    """It would name another item."""
+    before = shop.contents()
+    assert (
+        "U+0000"
+        in refused(writer.put(f"/v1/items/{name}", files={"photo": ("q.png", png())}), "bad_request")["message"]
+    )
+    for method in ("GET", "PATCH", "DELETE"):
+        refused(writer.request(method, f"/v1/items/{name}", json={"attributes": {}}), "unknown_item")
+    for attributes in ({"colour": "Red\0"}, {"colour": ["Red", {"a": "\0"}]}, {"col\0our": "Red"}):
+        message = refused(writer.patch("/v1/items/red-0", json={"attributes": attributes}), "bad_request")["message"]
+        assert "U+0000" in message
+    assert shop.contents() == before
+    text = r"C:\u0000"  # a backslash is one
+    assert writer.patch("/v1/items/red-0", json={"attributes": {"colour": text}}).json()["attributes"]["colour"] == text
 
 
 # What holds for every answer.

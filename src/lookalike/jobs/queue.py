@@ -15,6 +15,7 @@ from lookalike.errors import UnknownNameError
 from lookalike.jobs.database import JobDatabase
 from lookalike.jobs.job import Failure, Job, NewPhoto, State, WaitingPhoto
 from lookalike.remote.addresses import shown
+from lookalike.storage.json_texts import json_texts
 
 KEPT_S: Final = 7 * 86_400.0
 """Seconds for which finished jobs are kept."""
@@ -98,7 +99,7 @@ class JobQueue:
         """Photos that items wait for, by item."""
         statement = f"{WAITING} AND item IN (SELECT value FROM json_each(?))"
         with self._database.reading() as connection:
-            found = connection.execute(statement, (json.dumps([*items]),))
+            found = connection.execute(statement, (json_texts(items, ensure_ascii=True),))
             return {photo.item: photo for photo in (WaitingPhoto(*row) for row in found)}
 
     def still_waiting(self, numbers: Iterable[int]) -> dict[int, WaitingPhoto]:

@@ -16,6 +16,7 @@ from typing import Final
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.records import json_text
+from lookalike.gallery.storable_text import NUL
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.jobs.job import NewPhoto, WaitingPhoto
 from lookalike.jobs.queue import JobQueue
@@ -140,6 +141,8 @@ def fields_of(write: ItemWrite) -> str:
         "".join([write.id, write.photo_url or "", json.dumps(write.to_json(), ensure_ascii=False)]).encode()
     except UnicodeEncodeError:
         raise UsageError(f"the item {write.id!r} has text that is not Unicode") from None
+    if NUL.search(fields) or "\0" in write.id:
+        raise UsageError(f"the item {write.id!r} has text with the character U+0000")
     if len(fields) > LONGEST_FIELDS:
         message = f"attributes: expected at most {LONGEST_FIELDS:,} characters of JSON beside a photo_url"
         raise ApiError("invalid", f"{message}, got {len(fields):,}")

@@ -16,6 +16,7 @@ from typing import Any, Final
 from lookalike.gallery.local.row_checksums import OVERRIDE_SUM, crc_of, damaged, numbered, write_item_checksums
 from lookalike.gallery.record_batch import PRODUCT
 from lookalike.gallery.records import ENCODER, AttributeNames
+from lookalike.storage.json_texts import json_texts
 from lookalike.types import JSON, Item
 
 SOUND: Final = f"edits.checksum IS {OVERRIDE_SUM}"
@@ -42,7 +43,7 @@ def read_all(connection: sqlite3.Connection, ids: Iterable[str] | None = None) -
         found = connection.execute(statement).fetchall()
     else:
         chosen = f"{statement} WHERE id IN (SELECT value FROM json_each(?))"
-        found = connection.execute(chosen, (json.dumps(list(ids)),)).fetchall()
+        found = connection.execute(chosen, (json_texts(ids, ensure_ascii=True),)).fetchall()
     return {item_id: (described, changes) for item_id, described, changes, sound in found if checked(item_id, sound)}
 
 
@@ -56,7 +57,7 @@ def reapply(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
         return
     statement = f"""SELECT row, id, product, attributes, changes, {SOUND} FROM edits JOIN items USING (id)
                     WHERE id IN (SELECT value FROM json_each(?))"""
-    found = connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)).fetchall()
+    found = connection.execute(statement, (json_texts(ids),)).fetchall()
     for _, item_id, *_, sound in found:
         checked(item_id, sound)
     write(

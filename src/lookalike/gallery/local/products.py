@@ -18,6 +18,7 @@ from lookalike.gallery.local.metadata_table import meta_number
 from lookalike.gallery.local.row_checksums import ITEM_SOUND, damaged
 from lookalike.gallery.local.schema import PRODUCT_INDEX, made_later
 from lookalike.gallery.product_rows import ProductRows
+from lookalike.storage.json_texts import json_texts
 
 
 def products_by_row(connection: sqlite3.Connection, rows: Sequence[int]) -> dict[int, str | None]:
@@ -47,7 +48,7 @@ def rows_of_products(connection: sqlite3.Connection, products: Sequence[str], cl
     found = connection.execute(
         f"""SELECT {number}, row, product FROM {table}
             WHERE product IN (SELECT value FROM json_each(?)) AND {clause.sql} ORDER BY 1""",
-        (json.dumps(list(products)), *clause.parameters),
+        (json_texts(products, ensure_ascii=True), *clause.parameters),
     ).fetchall()
     rows, items = (np.array([record[place] for record in found], dtype=np.int64) for place in (0, 1))
     return ProductRows(rows, items, [record[2] for record in found])

@@ -27,6 +27,7 @@ from lookalike.gallery.records import (
 )
 from lookalike.index import RowFormat
 from lookalike.spaces import Space
+from lookalike.storage.json_texts import json_texts
 from lookalike.types import Facet, Float32, Garment, Int64, Item
 
 LARGEST: Final = 2**63 - 1
@@ -286,4 +287,4 @@ def sources(connection: sqlite3.Connection) -> dict[str, int]:
 def rows_of_ids(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
     """Row numbers by id; unknown ids are left out."""
     statement = "SELECT id, row FROM items WHERE id IN (SELECT value FROM json_each(?))"
-    return dict(connection.execute(statement, (json.dumps(list(ids), ensure_ascii=False),)))
+    return dict(connection.execute(statement, (json_texts(ids),)))

@@ -20,6 +20,7 @@ from lookalike.gallery.records import (
     read_parts,
 )
 from lookalike.spaces import Space, slices
+from lookalike.storage.json_texts import json_texts
 from lookalike.types import Content, Float32, Item
 
 
@@ -72,7 +73,7 @@ def record_batches(
     cursor = connection.execute(
         f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS}, row, unit, raw, vectors.checksum
             FROM items LEFT JOIN vectors USING (row) {chosen} ORDER BY row""",
-        () if ids is None else (json.dumps(list(ids)),),
+        () if ids is None else (json_texts(ids, ensure_ascii=True),),
     )
     count = 0
     while rows := cursor.fetchmany(size):

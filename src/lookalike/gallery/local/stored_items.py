@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from lookalike.gallery.local import overrides_table
 from lookalike.gallery.local.reads import unknown_item
 from lookalike.gallery.records import FILE_STAMP_COLUMNS, ITEM_COLUMNS, AttributeNames, read_file_stamp, read_item
 from lookalike.gallery.stored_item import StoredItem
+from lookalike.storage.json_texts import json_texts
 from lookalike.types import FileStamp, Item
 
 
@@ -28,12 +28,11 @@ def source_items(
 
 def stored_items(connection: sqlite3.Connection, names: AttributeNames, ids: Sequence[str]) -> dict[str, StoredItem]:
     """Items by id with their overrides, sources and file stamps; unknown ids are left out."""
-    wanted = json.dumps(list(ids), ensure_ascii=False)
     overrides = overrides_table.read_all(connection, ids)
     found = connection.execute(
         f"""SELECT {ITEM_COLUMNS}, source, {FILE_STAMP_COLUMNS} FROM items
             WHERE id IN (SELECT value FROM json_each(?))""",
-        (wanted,),
+        (json_texts(ids),),
     )
     stored = {}
     for *item, source, size, modified_ns, sha256 in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,9 +25,10 @@ from lookalike.gallery.local.row_checksums import ITEM, check_items, crc_of, num
 from lookalike.gallery.local.stored_items import stored_item
 from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.records import AttributeNames, file_stamp_row, item_row, vector_rows
+from lookalike.gallery.storable_text import check_text
 from lookalike.gallery.stored_item import StoredItem
 from lookalike.spaces import Space, agree_on_spaces, with_one_dtype
-from lookalike.types import JSON, FileStamp, Float32, Item, item_json
+from lookalike.types import JSON, FileStamp, Float32, Item
 
 Overrides: TypeAlias = Sequence[Mapping[str, JSON]] | None
 """Overrides for each of some items, replacing earlier ones; None keeps these."""
@@ -148,8 +148,7 @@ def check_changes(item: Item, changes: Mapping[str, JSON]) -> None:
     check_product(changes.get(PRODUCT), item.id)
     changed = replace(item, attributes=dict(changes))
     AttributeNames([]).encode(changed)
-    if not is_unicode(changed):
-        raise UsageError(f"the overrides of {item.id!r} have text that is not Unicode")
+    check_text(changed)
 
 
 def apply_overrides(connection: sqlite3.Connection, items: Sequence[Item], overrides: Overrides) -> None:
@@ -216,19 +215,14 @@ def item_records(
         (*item_row(item, names), sources[at], *file_stamp_row(file_stamps[at] if file_stamps else None))
         for at, item in enumerate(items)
     ]
+    texts = "".join(text for record in records for text in record if isinstance(text, str))
     try:
-        "".join(text for record in records for text in record if isinstance(text, str)).encode()
+        texts.encode()
         names.save(connection)
+        is_plain = "\0" not in texts and "\\u0000" not in texts
     except UnicodeEncodeError:
-        strange = next(item.id for item in items if not is_unicode(item))
-        raise UsageError(f"the item {strange!r} has text that is not Unicode") from None
+        is_plain = False
+    if not is_plain or any("\0" in name for name in names.kinds):
+        for item in items:
+            check_text(item)
     return records
-
-
-def is_unicode(item: Item) -> bool:
-    """Whether all text of an item is Unicode; names of files need not be."""
-    try:
-        json.dumps([item_json(item), item.root], ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True

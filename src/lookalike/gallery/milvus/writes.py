@@ -16,13 +16,14 @@ from typing import Final
 import numpy as np
 
 from lookalike.errors import UsageError
-from lookalike.gallery.local.writes import Overrides, is_unicode
+from lookalike.gallery.local.writes import Overrides
 from lookalike.gallery.milvus.connection import Connection
 from lookalike.gallery.milvus.metadata import Metadata
 from lookalike.gallery.milvus.reads import MilvusReader, Row, now_us
 from lookalike.gallery.milvus.records import KNOWN, LONGEST, Record, partition_of, raw_text, to_record, to_row
 from lookalike.gallery.record_batch import PRODUCT, check_product
 from lookalike.gallery.records import json_text, read_unit_vectors
+from lookalike.gallery.storable_text import check_text
 from lookalike.index import RowFormat
 from lookalike.types import FileStamp, Item
 
@@ -187,8 +188,7 @@ def check_items(
         raise UsageError(f"{len(items)} items came with {len(sources)} sources")
     for item, source in zip(items, sources, strict=True):
         json_text(item.attributes, item.id)
-        if not is_unicode(item):
-            raise UsageError(f"the item {item.id!r} has text that is not Unicode")
+        check_text(item)
         to_row(Record(item, 0, 0, source))
     if max((len(source.encode()) for source in set(sources)), default=0) > LONGEST:
         raise UsageError(f"the name of the source is longer than {LONGEST:,} bytes")

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from lookalike.errors import CatalogueError, UsageError, short_reason
-from lookalike.gallery.local.writes import is_unicode
 from lookalike.gallery.protocol import Gallery
 from lookalike.gallery.record_batch import RecordBatch
 from lookalike.gallery.records import AttributeNames
+from lookalike.gallery.storable_text import check_text
 from lookalike.gallery.transfer.original import Progress
 from lookalike.spaces import Space, agree_on_spaces, check_keeps_bits
 from lookalike.storage import sha256sums
@@ -276,8 +276,7 @@ def checked_item(columns: Mapping[str, list[Any]], place: int) -> Item:
     if not isinstance(item.attributes, dict):
         raise TypeError("its attributes are not a JSON object")
     AttributeNames([]).encode(item)
-    if not is_unicode(item):
-        raise ValueError("it has text that is not Unicode")
+    check_text(item)
     return item
 
 
