@@ -15,7 +15,8 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
-from lookalike.errors import ConfigError, UnknownNameError, short_reason
+from lookalike.errors import ConfigError, UnknownNameError
+from lookalike.storage.toml_file import read_toml
 
 T = TypeVar("T")
 
@@ -166,14 +167,7 @@ def load(settings: type[T], path: Path, *, overrides: Sequence[str] = ()) -> T:
             or a required key is missing.
         UnknownNameError: The dataclass has no field of a key.
     """
-    import tomllib
-
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:  # also of a number of thousands of digits
-        raise ConfigError(f"{path}: not a TOML file: {short_reason(error)}") from None
+    values = read_toml(path)
     for override in overrides:
         _override(values, override)
     return build(settings, values, where=str(path))

@@ -106,6 +106,8 @@ def test_a_restored_gallery_answers_as_the_first_one_did(pattern: Path, archive:
     made = restore(archive, tmp_path / "new.gallery")
     assert (made.items, made.photos) == (ITEMS + 4, 4)
     new = tmp_path / "new.gallery"
+    with LocalGallery(new) as opened:
+        assert made.roots == opened.roots  # a server shows photos that lie in them
     assert contents(new) == contents(gallery)
     assert answers(new) == answers(gallery)
     assert photos_of(new) == photos_of(gallery)

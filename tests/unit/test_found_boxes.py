@@ -19,6 +19,7 @@ from lookalike.errors import NoFinderError, PhotoError, UsageError
 from lookalike.evaluation import found_boxes
 from lookalike.evaluation.found_boxes import FoundBoxes, find_boxes
 from lookalike.evaluation.protocol import Protocol
+from lookalike.retrieval.garment_choice import shown_in
 from lookalike.types import Box, Garment, Item
 
 Capture = pytest.CaptureFixture[str]
@@ -171,3 +172,10 @@ def test_nothing_found_is_told(tmp_path: Path, tiny_model: Path, tiny_finder: Pa
         lookalike.evaluate(table, model=tiny_model, boxes="found", finder=tiny_finder)
     with pytest.raises((NoFinderError, lookalike.LookalikeError), match="nowhere"):
         lookalike.evaluate(table, model=tiny_model, boxes="found", finder=tmp_path / "nowhere.onnx")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_box_of_huge_numbers_is_no_garment_and_warns_of_nothing() -> None:
+    garment = Garment(Box(0, 0, 40, 50), "top", 0.9)
+    assert shown_in(Box(0, 0, 1e308, 100), [garment]) is None
+    assert shown_in(Box(0, 0, 40, 50), [garment]) is garment

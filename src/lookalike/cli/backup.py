@@ -64,3 +64,5 @@ def restore(
             f"model {made.model or 'unknown'}, "
             f"as of {made.made}; verified"
         )
+    if made.roots:
+        say(f"a server of it shows photos of {', '.join(made.roots)}; see the docs before you serve what others made")

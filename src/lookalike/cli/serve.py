@@ -16,6 +16,7 @@ from lookalike.cli.console import say
 from lookalike.cli.options import Device, FinderFile, Runtime
 from lookalike.cli.own_process import own
 from lookalike.errors import UsageError
+from lookalike.storage.files import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +210,7 @@ def read_token(path: Path) -> bytes:
     from lookalike.server.auth import SHORTEST
 
     try:
-        token = without_mark(path.read_bytes()).strip()
+        token = without_mark(read_file(path, most=1 << 20)).strip()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     if len(token) < SHORTEST or not token.isascii() or len(token.split()) != 1:

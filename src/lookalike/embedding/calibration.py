@@ -105,7 +105,7 @@ class Calibration:
         """
         try:
             return build(cls, json.loads(text), where=file)
-        except (ValueError, TypeError, ConfigError, UnknownNameError) as error:
+        except (ValueError, TypeError, RecursionError, ConfigError, UnknownNameError) as error:
             raise ModelError(f"{file}: its calibration is damaged: {error}; run `lookalike calibrate` again") from None
 
 

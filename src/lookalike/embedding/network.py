@@ -190,7 +190,7 @@ def parsed(text: str) -> Any:  # noqa: ANN401 - JSON
     """Value of a text in JSON; None if it is none."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

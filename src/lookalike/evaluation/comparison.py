@@ -18,6 +18,8 @@ from lookalike.evaluation.intervals import bootstrap_intervals, paired_significa
 from lookalike.evaluation.metrics import Float64
 from lookalike.evaluation.option_checks import check_resample
 from lookalike.evaluation.report.data import COUNT_PREFIX, FIGURES_FILE, QUERIES_FILE
+from lookalike.storage.files import read_file
+from lookalike.storage.toml_file import LONGEST_FILE
 from lookalike.types import JSON
 
 
@@ -162,7 +164,7 @@ def read_report(folder: Path) -> ReportedEvaluation:
         UsageError: The folder is not a report, or the report is damaged.
     """
     try:
-        summary = json.loads((folder / FIGURES_FILE).read_text(encoding="utf-8"))
+        summary = json.loads(read_file(folder / FIGURES_FILE, most=LONGEST_FILE))
         with (folder / QUERIES_FILE).open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         metrics = list(summary["metrics"])
@@ -175,7 +177,7 @@ def read_report(folder: Path) -> ReportedEvaluation:
         raise UsageError(
             f"{folder}: not a report of `lookalike evaluate --report`: {Path(error.filename).name}: {error.strerror}"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(f"{folder}: the report is damaged: {short_reason(error)}; evaluate again") from None
 
 

@@ -22,7 +22,7 @@ from lookalike.kinds import KINDS
 from lookalike.models.content_hash import read_checked, require_checksum
 from lookalike.models.finder.file_format import FORMAT, INPUT, SCORES, SIDES
 from lookalike.models.finder.input_shape import input_shape
-from lookalike.models.onnx_session import open_session, run_session
+from lookalike.models.onnx_session import metadata_of, open_session, run_session
 from lookalike.models.preprocessing import Preprocessing
 from lookalike.types import Box, Garment
 
@@ -59,7 +59,7 @@ class Finder:
             raise NoFinderError("no finder of garments is installed; name the .onnx file of one as `finder`")
         content = read_checked(path)
         self._session = open_session(path, content, threads=processors())
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        metadata = metadata_of(self._session, path)
         self.kinds, self.pixels, self.model_id = _described(metadata, path)
         shapes = {node.name: node.shape for node in (*self._session.get_inputs(), *self._session.get_outputs())}
         _check_shapes(shapes, kinds=len(self.kinds), path=path)
@@ -168,7 +168,7 @@ def _described(metadata: Mapping[str, str], path: Path) -> tuple[tuple[str, ...]
         raise ModelError(f"{path}: {what}, expected a finder ({FORMAT!r}), as `lookalike export` writes it")
     kinds = tuple(metadata.get("lookalike.kinds", "").split(","))
     pixels = metadata.get("lookalike.pixels", "")
-    if unknown := [kind for kind in kinds if kind not in KINDS] or not pixels.isdecimal():
+    if unknown := [kind for kind in kinds if kind not in KINDS] or not pixels.isdecimal() or len(pixels) > 9:
         raise ModelError(f"{path}: its metadata is not that of a finder: {unknown or pixels!r}")
     return kinds, int(pixels), f"{metadata['lookalike.name']}@{metadata['lookalike.fingerprint'][:8]}"
 

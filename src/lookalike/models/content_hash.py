@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Final
 
 from lookalike.errors import ModelError
+from lookalike.storage.files import read_file
 
 KEY: Final = b"lookalike.content"
 DIGITS: Final = 64
 _VALUE: Final = b"\x0a" + bytes([len(KEY)]) + KEY + b"\x12" + bytes([DIGITS])
 PREFIX: Final = b"\x72" + bytes([len(_VALUE) + DIGITS]) + _VALUE
 """Protobuf encoding of the entry up to its value: field 14 of a model, with the key (1) and the value (2)."""
+
+LARGEST: Final = 1 << 31
+"""Largest size of an ONNX file in bytes, that of a Protobuf message."""
 
 WAY_OUT: Final = "bring it back from a copy, or make it again with `lookalike export CHECKPOINT --onnx FILE`"
 
@@ -35,7 +39,7 @@ def read_checked(path: Path) -> bytes:
         ModelError: The file is damaged, or cannot be read.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path, most=LARGEST)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from None
     if has_checksum(content):

@@ -48,6 +48,19 @@ def open_session(
         raise ModelError(f"{path}: not an ONNX file that can be run here: {reason}") from error
 
 
+def metadata_of(session: Any, path: Path) -> Mapping[str, str]:  # noqa: ANN401 - it has no types
+    """Metadata of the model in a session.
+
+    Raises:
+        ModelError: They are not Unicode.
+    """
+    try:
+        metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: its metadata are damaged: {error}") from None
+    return metadata
+
+
 def run_session(
     session: Any,  # noqa: ANN401 - it has no types
     path: Path,

@@ -16,6 +16,9 @@ from lookalike.types import Float32, UInt8
 
 Fit = Literal["stretch", "crop", "pad"]
 Interpolation = Literal["bilinear", "bicubic"]
+LARGEST_INPUT = 8192
+"""Largest side of an input, in pixels."""
+
 LONGEST = 8
 """Largest aspect ratio of a photo that is resized as a whole before the centre crop."""
 
@@ -44,8 +47,11 @@ class Preprocessing:
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
+        sides, scales = (self.height, self.width, self.short_side), (*self.mean, *self.std)
         known = self.fit in get_args(Fit) and self.interpolation in get_args(Interpolation)
-        if not known or min(self.height, self.width) < 1 or min(self.std) <= 0:
+        known &= all(isinstance(side, int) and 0 <= side <= LARGEST_INPUT for side in sides)
+        known &= len(self.mean) == len(self.std) == 3 and all(isinstance(one, int | float) for one in scales)
+        if not known or min(self.height, self.width) < 1 or min(self.std) < 1e-6 or not np.isfinite(scales).all():
             raise ModelError(f"a model's preprocessing is invalid: {self}")
         if self.fit == "crop" and self.short_side < max(self.height, self.width):
             raise ModelError(f"a centre crop of {self.height}x{self.width} needs a short side of at least that: {self}")
@@ -150,7 +156,7 @@ class Preprocessing:
         try:
             fields = json.loads(text)
             return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelError(f"a model's preprocessing cannot be read: {short_reason(error)}") from None
 
 

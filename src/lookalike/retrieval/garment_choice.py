@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 SAME, ALIKE = 0.4, 0.6
 """Least intersection over union of a box and the garment that it shows, and of one that counts before weaker ones."""
 
+FARTHEST: Final = 1e6
+"""Corners of a box beyond this, in pixels, count as there: no photo is as large."""
+
 NAMED: Final = 0.05
 """Least score of the garment that a box shows, or of a kind that is asked for. Whoever draws a box or names a kind says
 that there is something: on dev photos of people, nine in ten of the true boxes have such a garment, and its kind is as
@@ -184,7 +187,8 @@ def shown_in(box: Box, found: Sequence[Garment]) -> Garment | None:
 
     for garments, least in (([each for each in found if each.score >= LISTED], ALIKE), (found, SAME)):
         boxes = np.array([each.box.to_list() for each in garments], dtype=np.float32).reshape(-1, 4)
-        overlaps = intersection_over_union(np.array([box.to_list()], dtype=np.float32), boxes)[0]
+        corners = np.minimum(box.to_list(), FARTHEST).astype(np.float32)
+        overlaps = intersection_over_union(corners[None], boxes)[0]
         if (overlaps >= least).any():
             return garments[int(overlaps.argmax())]
     return None

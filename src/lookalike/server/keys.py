@@ -200,6 +200,8 @@ def _changing(path: Path) -> Iterator[None]:
     """Hold the lock of a file of keys, so that no other command changes it in between."""
     from filelock import FileLock, Timeout
 
+    if not path.name or (path.exists() and not path.is_file()):
+        raise UsageError(f"{str(path)!r} is no file of keys; name one, such as keys.toml")
     try:
         with FileLock(path.with_name(f".{path.name}.lock"), timeout=PATIENCE_S):
             yield

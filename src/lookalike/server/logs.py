@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 
 class JsonLines(logging.Formatter):
@@ -25,11 +25,15 @@ class JsonLines(logging.Formatter):
         return json.dumps(details, ensure_ascii=True, default=str)
 
 
+LEVELS: Final = {"lookalike": logging.INFO, "uvicorn": logging.WARNING, "python_multipart": logging.ERROR}
+"""Loggers of the server, and their levels; forms that cannot be read are answered, and no matter for the log."""
+
+
 def log_as_lines() -> None:
     """Let the server's loggers write JSON lines on standard error, and leave other loggers and their handlers alone."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines())
-    for name, level in (("lookalike", logging.INFO), ("uvicorn", logging.WARNING)):
+    for name, level in LEVELS.items():
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(level)

@@ -47,6 +47,22 @@ def open_regular(path: str | os.PathLike[str]) -> FileIO:
         raise
 
 
+def read_file(path: str | os.PathLike[str], *, most: int) -> bytes:
+    """Read a regular file.
+
+    Args:
+        path: File.
+        most: Largest size in bytes.
+
+    Raises:
+        OSError: It cannot be read, is not a regular file, or is larger; `strerror` has the reason.
+    """
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, f"it is larger than {most >> 20} MiB", os.fspath(path))
+        return file.read()
+
+
 def check_regular(status: os.stat_result, path: str | os.PathLike[str]) -> None:
     """Check that a file is a regular one.
 

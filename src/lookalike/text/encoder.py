@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from lookalike.errors import ModelError
 from lookalike.models.content_hash import read_checked, require_checksum
-from lookalike.models.onnx_session import open_session, run_session
+from lookalike.models.onnx_session import metadata_of, open_session, run_session
 from lookalike.models.text_encoder_file import EMBEDDING, FORMAT, INPUT
 from lookalike.projection import Projection
 from lookalike.spaces import unit_rows
@@ -50,7 +50,7 @@ class TextEncoder:
         self._projection: Projection | None = None
         content = read_checked(path)
         self._session = open_session(path, content, threads=threads)
-        metadata: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        metadata = metadata_of(self._session, path)
         wanted = [f"lookalike.{key}" for key in ("format", "name", "photo_model", "tokenizer")]
         if missing := [key for key in wanted if not metadata.get(key)]:
             raise ModelError(f"{path}: not a text encoder of Lookalike, its metadata lacks {', '.join(missing)}")

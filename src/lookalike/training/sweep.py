@@ -7,7 +7,6 @@ import json
 import os
 import re
 import statistics
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from lookalike.config import Length, Range, load
 from lookalike.errors import ConfigError
 from lookalike.extras import extra_wanted
 from lookalike.storage.files import write_whole
+from lookalike.storage.toml_file import read_toml
 from lookalike.training.data.data_record import drop_records, keep_records
 from lookalike.training.data.shared import SHARED
 from lookalike.training.outcome import NotFiniteError
@@ -141,7 +141,7 @@ def sweep(
     folder = Path("runs") / settings.name if out is None else Path(out)
     (folder / SHARED).mkdir(parents=True, exist_ok=True)
     source = str(path.parent / settings.config) if settings.config.endswith(".toml") else settings.config
-    base = json.loads(json.dumps(tomllib.loads(find_settings(source)[0].read_text(encoding="utf-8")), default=str))
+    base = json.loads(json.dumps(read_toml(find_settings(source)[0]), default=str))
     runs = read_runs(folder, settings, base=base)
     trials = settings.trials if settings.search else 1
     total = len(combinations) * trials
@@ -232,7 +232,7 @@ def read_runs(folder: Path, settings: SweepSettings, *, base: Mapping[str, JSON]
         kept = json.loads(file.read_text(encoding="utf-8"))
         before, runs = kept["settings"], [SweptRun(**run) for run in kept["runs"]]
         changed = [name for name in {**before, **base} if before.get(name) != base.get(name)]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{file}: damaged: {error}; delete it to begin the sweep again") from None
     if changed:
         raise ConfigError(

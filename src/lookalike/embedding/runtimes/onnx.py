@@ -18,7 +18,7 @@ from lookalike.embedding.network import (
 )
 from lookalike.errors import LookalikeError, UsageError
 from lookalike.models.content_hash import read_checked, require_checksum
-from lookalike.models.onnx_session import CPU, open_session, run_session
+from lookalike.models.onnx_session import CPU, metadata_of, open_session, run_session
 from lookalike.types import Float32
 
 CUDA = "CUDAExecutionProvider"
@@ -43,7 +43,7 @@ class OnnxNetwork:
         self.concurrent = self.device == "cpu"  # larger batches use a GPU better
         self.parallel_calls = max(1, processors() // threads) if self.concurrent else 1
         file = str(path)
-        self.identity = Identity.from_metadata(self._session.get_modelmeta().custom_metadata_map, file=file)
+        self.identity = Identity.from_metadata(metadata_of(self._session, path), file=file)
         outputs = {node.name: node.shape for node in self._session.get_outputs()}
         self.dimension = check_signature(
             file=file,

@@ -87,7 +87,7 @@ def read_published(file: str | Path, *, protocol: str) -> list[PublishedResult]:
         if path.stat().st_size > LARGEST_FILE:
             raise ConfigError(f"{path}: larger than {LARGEST_FILE:,} bytes")
         values: Mapping[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a file of published results: {short_reason(error)}") from None
     results = build(PublishedResults, values, where=str(path)).result
     return [one for one in results if one.protocol == protocol]

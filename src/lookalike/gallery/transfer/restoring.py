@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +39,7 @@ class Restored:
         photos: Number of uploaded photos.
         model: Model of the gallery: `default` or a path; None if unknown.
         made: Time of the backup, such as `2026-11-29T03:00:00Z`.
+        roots: Folders and URLs that its photos were indexed from, and of which a server shows them.
     """
 
     gallery: str
@@ -46,6 +47,7 @@ class Restored:
     photos: int
     model: str | None
     made: str
+    roots: Sequence[str] = ()
 
     def to_json(self) -> dict[str, JSON]:
         """JSON of `lookalike gallery restore --json`."""
@@ -55,6 +57,7 @@ class Restored:
             "photos": self.photos,
             "model": self.model,
             "made": self.made,
+            "roots": list(self.roots),
         }
 
 
@@ -190,7 +193,7 @@ def settled(unfinished: Path, folder: Path, contents: Contents, *, place: str) -
             raise GalleryDamagedError(f"{place} holds a damaged gallery, and was not restored: {health.problems[0]}")
         photos = sum(name.startswith("photos/") for name in contents.digests)
         model = gallery.model and gallery.model.replace(str(unfinished), str(folder))
-        return Restored(str(folder), health.items, photos, model, contents.made)
+        return Restored(str(folder), health.items, photos, model, contents.made, gallery.roots)
 
 
 def settle_models(gallery: LocalGallery, contents: Contents) -> None:

@@ -139,6 +139,6 @@ def _settings_beside(file: Path) -> dict[str, Any]:
         settings = json.loads(beside.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{beside}: cannot be read: {short_reason(error)}") from None
     return settings if isinstance(settings, dict) else {}

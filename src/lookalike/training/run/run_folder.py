@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 from lookalike.catalogue.protocol import Skip
 from lookalike.errors import ConfigError, ModelError, TrainingError, short_reason
 from lookalike.models.weight_readers import read_plain
-from lookalike.storage.files import create_file, write_whole, written_whole
+from lookalike.storage.files import create_file, read_file, write_whole, written_whole
+from lookalike.storage.toml_file import LONGEST_FILE
 from lookalike.training.settings.limits import HARMLESS, RUN_LENGTH, marked_settings
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ class RunFolder:
         path = self.path / SETTINGS
         if not path.is_file():
             raise ConfigError(f"{self.path}: not a run folder ({SETTINGS} is missing)")
-        then, now = json.loads(path.read_text(encoding="utf-8")), resolved(settings)
+        try:
+            then, now = json.loads(read_file(path, most=LONGEST_FILE)), resolved(settings)
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path} cannot be read: {short_reason(error)}; begin the run anew") from None
         may_differ = {place for mark in (HARMLESS, RUN_LENGTH) for place in marked_settings(type(settings), mark)}
         found = _differences(then, now, where="")
         if changed := [told for place, told in found if not _is_in(place, may_differ)]:

@@ -77,7 +77,7 @@ class TrackerRecord:
             kept = json.loads(path.read_text(encoding="utf-8"))
             runs = {str(name): str(run) for name, run in kept["runs"].items()}
             return cls(runs, {str(kind): int(step) for kind, step in kept["last"].items()})
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ConfigError(
                 f"{path}: damaged: {short_reason(error)}; delete it, and the trackers begin new runs"
             ) from None

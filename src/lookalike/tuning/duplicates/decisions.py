@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError, short_reason
+from lookalike.storage.files import open_regular
 from lookalike.types import JSON
 
 What: TypeAlias = Literal["merge", "remove", "apart"]
@@ -78,7 +79,7 @@ def read_decisions(path: str | os.PathLike[str]) -> list[Decision]:
     """
     file = Path(path)
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             data = opened.read(LONGEST_FILE + 1)
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {short_reason(error)}") from None
