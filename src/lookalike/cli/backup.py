@@ -62,7 +62,5 @@ def restore(
         write(
             f"{made.gallery}: {counted(made.items, 'item')}, {counted(made.photos, 'uploaded photo')}, "
             f"model {made.model or 'unknown'}, "
-            f"as of {made.made}; verified"
+            f"as of {made.made}; verified" + (f"; a server shows photos in {', '.join(made.roots)}" if made.roots else "")
         )
-    if made.roots:
-        say(f"a server of it shows photos of {', '.join(made.roots)}; see the docs before you serve what others made")
