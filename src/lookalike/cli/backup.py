@@ -61,6 +61,6 @@ def restore(
     else:
         write(
             f"{made.gallery}: {counted(made.items, 'item')}, {counted(made.photos, 'uploaded photo')}, "
-            f"model {made.model or 'unknown'}, "
-            f"as of {made.made}; verified" + (f"; a server shows photos in {', '.join(made.roots)}" if made.roots else "")
+            f"model {made.model or 'unknown'}, as of {made.made}; verified"
+            + (f"; a server shows photos in {', '.join(made.roots)}" if made.roots else "")
         )
