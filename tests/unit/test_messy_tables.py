@@ -201,3 +201,12 @@ def test_years_before_our_era_have_four_digits(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pa.table({"image": ["a.jpg", "b.jpg", "c.jpg"], "day": days}), path)
     found = [item.attributes["day"] for item in open_catalogue(str(path)).items()]
     assert found == ["-0221-09-04", "-0001-12-31", "1970-01-01"]
+
+
+def test_a_row_with_the_character_that_ends_texts_in_sqlite_is_skipped(tmp_path: Path) -> None:
+    table = pa.table({"image": ["a.jpg", "b.jpg", "c.jpg"], "id": ["a", "a\0b", "c"], "product": ["x", "y", "z\0"]})
+    pyarrow.parquet.write_table(table, tmp_path / "table.parquet")
+    catalogue = open_catalogue(str(tmp_path / "table.parquet"))
+    assert [item.id for item in catalogue.items()] == ["a"]
+    assert {skip.reason for skip in catalogue.skipped} == {"its id, product or photo has the character U+0000"}
+    assert len(catalogue.skipped) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -26,6 +27,17 @@ def test_all_members_of_a_gzip_body_are_decoded(size: int) -> None:
     assert b"".join(whole.take(each, room=1000) for each in pieces) == b"one" * 100 + b"two" * 100
     whole.end()
     assert len(body().take(MEMBERS, room=310)) == 310
+
+
+@pytest.mark.parametrize("rest", [b"\0", b"\0" * 512])
+def test_padding_after_a_body_is_left_out(rest: bytes) -> None:
+    padded = body()
+    assert padded.take(MEMBERS + rest, room=1000) == b"one" * 100 + b"two" * 100
+    assert padded.take(rest, room=400) == b""
+    padded.end()
+    deflated = ResponseBody("deflate", parse("http://shop.example/table.csv"))
+    assert deflated.take(zlib.compress(b"one") + rest + b"\r\n", room=400) == b"one"
+    deflated.end()
 
 
 def test_a_gzip_body_is_complete_when_its_last_member_is() -> None:

@@ -118,13 +118,14 @@ def test_the_command_shows_and_writes_the_tags(
 def test_rows_that_are_no_items_are_listed(
     table: Path, labelled_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = f"g:id,image_link,price\nred,{table.parent / 'red.png'},1.299 EUR\nnone,,1 EUR\n"
-    (tmp_path / "feed.csv").write_text(rows.replace("g:", ""), encoding="cp1252")
+    rows = f"id,image_link,title,price\nred,{table.parent / 'red.png'},Décolleté,1.299 EUR\nnone,,,1 EUR\n"
+    (tmp_path / "feed.csv").write_text(rows, encoding="cp1252")
     options = ["--model", str(labelled_model), "--head", "kind", "--encoding", "cp1252"]
     assert main(["tag", str(tmp_path / "feed.csv"), *options, "--out", str(tmp_path / "tagged.csv")]) == 3
     told = capsys.readouterr().err
     assert "skipped feed.csv:3: " in told
     assert "can be read in two ways, are left out: 1" in told
+    assert "Décolleté" in (tmp_path / "tagged.csv").read_text(encoding="utf-8")
 
 
 def test_wrong_calls_say_what_is_wrong(table: Path, labelled_model: Path, tiny_model: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Check:
         source: Source of the catalogue.
         splits: Totals by the items' attribute `split`.
         missing: Paths of photos that do not exist, as written in the catalogue.
-        skipped: Rows that are no items, such as of a repeated id or without a photo; the notes have the reasons.
+        skipped: Rows, files and links that are no items, such as of a repeated id; the notes have the reasons.
         unanswerable: Ids of queries without a relevant item whose photo exists.
         leaks: Photos of one content in several splits.
         problems: Errors that make the catalogue unusable.
@@ -102,7 +102,7 @@ def check_catalogue(
     """Check a catalogue; photos are not decoded, and only read where files in several splits have the same length.
 
     Args:
-        source: Source, see `lookalike.catalogue.open_unlogged`.
+        source: Source, see `lookalike.catalogue.open_catalogue`.
         columns: Names of columns, see `open_unlogged`.
         encoding: Encoding of a CSV table, see `open_unlogged`.
         exclude: Globs to leave out, see `open_unlogged`.

@@ -93,7 +93,7 @@ def _present(check: Check) -> None:
         write_table({"split": list(check.splits), **columns}, right=COLUMNS)
         write(_few("missing photos", check.missing))
         if check.skipped:
-            write(_few("skipped rows", check.skipped))
+            write(_few("skipped", check.skipped))
         write(_few("items without a right answer", check.unanswerable))
         write(_few("photos in several splits", [_leak_in_words(leak) for leak in check.leaks]))
     for note in check.notes:

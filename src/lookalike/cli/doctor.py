@@ -9,7 +9,7 @@ import typer
 
 from lookalike.cli.console import write_facts, write_json
 from lookalike.cli.options import Device, Json, Model, Runtime
-from lookalike.errors import LookalikeError, UsageError
+from lookalike.errors import LookalikeError, UnknownNameError, UsageError
 from lookalike.types import JSON
 
 BASE = ("numpy", "pillow", "onnxruntime", "faiss-cpu", "scipy", "sqlglot", "pyarrow", "fsspec", "typer", "rich")
@@ -98,7 +98,7 @@ def _model(model: str, runtime: str, device: str, problems: list[JSON], *, is_gi
         embedder.embed([grey])
         ran = perf_counter()
     except LookalikeError as error:
-        if is_given and isinstance(error, UsageError):
+        if isinstance(error, UnknownNameError) or (is_given and isinstance(error, UsageError)):
             raise
         problems.append(str(error))
         return {}
@@ -137,5 +137,6 @@ def _gallery(address: str, *, model: str | None, runtime: str, device: str, prob
     try:
         lookalike.open(address, model=model, runtime=runtime, device=device).check_model()
     except LookalikeError as error:
-        problems.append(str(error))
+        if str(error) not in problems:
+            problems.append(str(error))
     return facts

@@ -54,6 +54,8 @@ def remodel(
     chosen = [bool(model), status, compare is not None, switch, back, drop]
     if sum(chosen) != 1:
         raise UsageError("give one of --model M, --status, --compare SOURCE, --switch, --back and --drop")
+    if compare is None and (column or encoding):
+        raise UsageError("--column and --encoding belong to the table of --compare SOURCE")
     if compare is not None:
         return _compare(
             gallery,

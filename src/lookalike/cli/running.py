@@ -80,9 +80,15 @@ def say_failure(failure: threading.ExceptHookArgs) -> None:
 class Notes(logging.Handler):
     """Logging handler that prints the core's messages on standard error, such as that an index is being built."""
 
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self._said = ""
+
     def emit(self, record: logging.LogRecord) -> None:
-        """Print one message."""
-        say(record.getMessage())
+        """Print one message, unless it is the last one again."""
+        if (message := record.getMessage()) != self._said:
+            self._said = message
+            say(message)
 
 
 @cache

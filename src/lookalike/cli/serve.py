@@ -150,7 +150,6 @@ def run(
         processes: Number of processes that serve; with several, `read` must be picklable.
 
     Raises:
-        UsageError: There can be only one process on this system.
         LookalikeError: A gallery or a model cannot be opened, or the address is in use.
     """
     from lookalike.server.run import hold_hang_ups, serve_app

@@ -77,6 +77,8 @@ def export(
         from lookalike.models.finder.export import export_finder
         from lookalike.models.text.checkpoint import is_text_encoder
         from lookalike.models.text.export import export_text_encoder
+    if calibrate is None and (columns or encoding):
+        raise UsageError("columns and encoding belong to the table of photos that is named by calibrate")
     if (finder := is_finder(path)) or is_text_encoder(path):
         if int8 or calibrate is not None or labels:
             raise UsageError(

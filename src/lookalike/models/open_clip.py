@@ -99,7 +99,7 @@ def _from_hub(name: str) -> dict[str, Any]:
         with quiet():
             path = hf_hub_download(name.removeprefix(HUB), "open_clip_config.json")
         config: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))["model_cfg"]
-    except (OSError, ValueError, KeyError, HfHubHTTPError) as error:
+    except (OSError, ValueError, KeyError, RecursionError, HfHubHTTPError) as error:
         raise ModelError(f"{name}: its description cannot be fetched: {one_line(error)}") from None
     return config
 

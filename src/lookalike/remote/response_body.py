@@ -29,16 +29,24 @@ class ResponseBody:
         if encoding not in ("", "identity", "gzip", "x-gzip", "deflate"):
             raise PhotoError(shown(address.text), f"the server sends it compressed as {encoding[:20]!r}, unasked")
         self._inflater = None if encoding in ("", "identity") else zlib.decompressobj(47)
+        self._has_members = encoding in ("gzip", "x-gzip")
         self._address = address
 
     def take(self, data: bytes, *, room: int) -> bytes:
-        """Decode a part of the body, at most `room` bytes; a gzip body may have several members (RFC 1952, 2.2)."""
+        """Decode a part of the body, at most `room` bytes.
+
+        A gzip body may have several members (RFC 1952, 2.2); zeros between and after them are padding, as Python's gzip
+        has it, and what follows a deflate body is left out.
+        """
         if self._inflater is None:
             return data[:room]
         taken = b""
         try:
             while data and len(taken) < room:
                 if self._inflater.eof:
+                    data = data.lstrip(b"\0") if self._has_members else b""
+                    if not data:
+                        break
                     self._inflater = zlib.decompressobj(47)
                 taken += self._inflater.decompress(data, max_length=room - len(taken))
                 data = self._inflater.unused_data

@@ -171,15 +171,15 @@ def nothing_line(query: Query) -> str:
 
 
 def number_text(number: float) -> str:
-    """A number as text: whole if it has at most ten digits, such as a price; else rounded, such as a measure.
+    """A number as text: exact if it is a whole number or has at most ten digits, such as a price; else rounded.
 
     >>> number_text(1447.9), number_text(2 / 3), number_text(20000 / 3)
     ('1447.9', '0.6667', '6666.67')
     """
-    whole = f"{number:.10g}"
-    if float(whole) == number and "e" not in whole:
-        return whole
-    return f"{number:.4g}" if abs(number) < 1000 else f"{number:.2f}"
+    exact = f"{number:.0f}" if float(number).is_integer() and abs(number) < 2**53 else f"{number:.10g}"
+    if float(exact) == number and "e" not in exact:
+        return exact
+    return f"{number:.2f}" if 1000 <= abs(number) < 1e15 else f"{number:.4g}"
 
 
 def value_text(value: JSON) -> str:

@@ -167,13 +167,14 @@ class RequestWrites:
             GalleryLockedError: Another process is writing; nothing was changed.
             LookalikeError: The gallery or the queue cannot be read.
         """
-        at_once = [write for _, write in lines if write.photo_url is None]
+        writes = [write for _, write in lines]
+        at_once = [write for write in writes if write.photo_url is None]
         # What waits is read and changed under one lock: another process may be about to write it.
-        with self._ordered.gallery.writing() if at_once else nullcontext():
-            waiting = self._waiting_for([write for _, write in lines])
+        with self._ordered.gallery.writing() if at_once or self._waiting_for(writes) else nullcontext():
+            waiting = self._waiting_for(writes)
             outcomes = self._written(at_once, waiting)
-        outcomes |= self._queued([(line, write) for line, write in lines if write.photo_url is not None], waiting)
-        return [outcomes[write.id] for _, write in lines]
+            outcomes |= self._queued([(line, write) for line, write in lines if write.photo_url is not None], waiting)
+        return [outcomes[write.id] for write in writes]
 
     def _waiting_for(self, writes: Sequence[ItemWrite]) -> dict[str, WaitingPhoto]:
         """Photos that items wait for, by item."""

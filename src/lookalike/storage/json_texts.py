@@ -9,7 +9,8 @@ from collections.abc import Iterable
 def json_texts(texts: Iterable[str], *, ensure_ascii: bool = False) -> str:
     r"""Write texts as a JSON list, without those that have the character U+0000.
 
-    SQLite cuts what it reads from JSON at that character, so that `a\0b` would find `a`. No gallery holds such texts.
+    SQLite cuts what it reads from JSON at that character, so that `a\0b` would find `a`. Nothing with such texts can be
+    added to a gallery.
 
     >>> json_texts(["a", "a\0b"])
     '["a"]'

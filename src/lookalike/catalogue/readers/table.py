@@ -111,7 +111,7 @@ class RowReader:
         columns: Columns by role.
 
     Attributes:
-        skipped: Rows without a photo, such as variants of an article in exports of shops.
+        skipped: Rows without a photo, such as variants of an article in exports of shops, or with U+0000.
         several: Number of rows with several photos, of which the first is used.
     """
 
@@ -129,14 +129,20 @@ class RowReader:
             line: First line of the row, from 1.
 
         Returns:
-            None for a row without a photo, which is added to `skipped`.
+            None for a row without a photo, or whose names have the character U+0000, which is added to `skipped`.
 
         Raises:
             AnnotationError: The row has no id, its id is not unique, or its box is malformed.
         """
         photo = self._text(row, self.columns.image)
-        if photo is None:
-            reason = f"no photo in the column {self.columns.image!r}"
+        named = (self._text(row, self.columns.id), self._text(row, self.columns.product), photo)
+        has_nul = any("\0" in (text or "") for text in named)
+        if photo is None or has_nul:
+            reason = (
+                "its id, product or photo has the character U+0000"
+                if has_nul
+                else f"no photo in the column {self.columns.image!r}"
+            )
             self.skipped.append(Skip(f"{self.path.name}:{line}", reason, self._text(row, self.columns.id) or ""))
             return None
         first, *others = NEXT_ADDRESS.split(photo) if "://" in photo else [photo]

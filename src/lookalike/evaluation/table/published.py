@@ -12,6 +12,7 @@ from lookalike.config import Range, build
 from lookalike.errors import ConfigError, short_reason
 from lookalike.evaluation.figures import Metric
 from lookalike.evaluation.protocol import Protocol
+from lookalike.storage.files import read_file
 
 SHIPPED: Final = "default"
 """Name of the file that comes with the package."""
@@ -84,9 +85,7 @@ def read_published(file: str | Path, *, protocol: str) -> list[PublishedResult]:
     """
     path = SHIPPED_FILE if str(file) == SHIPPED else Path(file)
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ConfigError(f"{path}: larger than {LARGEST_FILE:,} bytes")
-        values: Mapping[str, object] = tomllib.loads(path.read_text(encoding="utf-8"))
+        values: Mapping[str, object] = tomllib.loads(read_file(path, most=LARGEST_FILE).decode())
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not a file of published results: {short_reason(error)}") from None
     results = build(PublishedResults, values, where=str(path)).result

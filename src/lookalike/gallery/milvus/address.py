@@ -16,12 +16,12 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from lookalike.errors import UnknownNameError, UsageError
 from lookalike.gallery.milvus import SCHEMES
+from lookalike.storage.files import read_file
 
 PORT: Final = 19530
 TOKEN: Final = "LOOKALIKE_MILVUS_TOKEN"
@@ -113,7 +113,7 @@ class Address:
         if not named:
             return os.environ.get(TOKEN, "")
         try:
-            token = Path(named).read_text(encoding="utf-8").strip()
+            token = read_file(named, most=1 << 20).decode().strip()
         except (OSError, ValueError) as error:
             raise UsageError(f"the token of Milvus cannot be read: {named}: {error}") from None
         if not token:

@@ -266,8 +266,8 @@ class MilvusGallery(MilvusEditing):
         """Build the index that fits the size of the collection, and wait for it; may take minutes."""
         if self._state.has_rows():
             count = self._reader.count(fresh=True)
-            if maintenance.optimise(self._connection, count=count, columns=width(self.spaces)):
-                self._state.remember({"index_id": secrets.token_hex(8)})
+            changes = partial(self._state.remember, {"index_id": secrets.token_hex(8)})
+            maintenance.optimise(self._connection, count=count, columns=width(self.spaces), changes=changes)
 
     def verify(self, *, photos: bool = False) -> Health:
         """Check all data for damage and contradictions; reads the whole gallery.

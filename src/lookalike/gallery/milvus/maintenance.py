@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -25,7 +25,7 @@ SMALL: Final = 10_000
 """Number of rows up to which new rows are not flushed and indexed: Milvus scans them quickly."""
 
 
-def optimise(connection: Connection, *, count: int, columns: int) -> bool:
+def optimise(connection: Connection, *, count: int, columns: int, changes: Callable[[], None]) -> None:
     """Build the index that fits the size of the collection, and wait for it.
 
     A change of the index type makes the collection unsearchable until the new index is built.
@@ -34,23 +34,22 @@ def optimise(connection: Connection, *, count: int, columns: int) -> bool:
         connection: Connection to the server.
         count: N, number of items.
         columns: Length of the concatenated vectors.
-
-    Returns:
-        Whether it replaced an index of another type, or with other parameters.
+        changes: Called when the index has been replaced, and also when that fails half-way.
     """
     plan = planned(connection.address, count=count, columns=columns)
     with connection.client(doing="building the index") as client:
-        replaced = is_other(present(client, connection.collection), plan, given=connection.address.index_settings)
-        if replaced:
+        if is_other(present(client, connection.collection), plan, given=connection.address.index_settings):
             client.flush(connection.collection, timeout=BUILDING_S)
-            client.release_collection(connection.collection)
-            client.drop_index(connection.collection, "vector")
-            build_index(client, connection.collection, plan, wait=True)
-            load(client, connection.address, connection.collection)
+            try:
+                client.release_collection(connection.collection)
+                client.drop_index(connection.collection, "vector")
+                build_index(client, connection.collection, plan, wait=True)
+                load(client, connection.address, connection.collection)
+            finally:
+                changes()
         elif count > SMALL:
             client.flush(connection.collection, timeout=BUILDING_S)
             build_index(client, connection.collection, present(client, connection.collection), wait=True)
-    return replaced
 
 
 def is_other(now: IndexPlan, plan: IndexPlan, *, given: dict[str, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from lookalike.errors import UsageError, short_reason
-from lookalike.storage.files import open_regular
+from lookalike.storage.files import read_file
 from lookalike.types import JSON
 
 What: TypeAlias = Literal["merge", "remove", "apart"]
@@ -79,14 +80,10 @@ def read_decisions(path: str | os.PathLike[str]) -> list[Decision]:
     """
     file = Path(path)
     try:
-        with open_regular(file) as opened:
-            data = opened.read(LONGEST_FILE + 1)
+        data = read_file(file, most=LONGEST_FILE)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {short_reason(error)}") from None
-    if len(data) > LONGEST_FILE:
-        raise UsageError(
-            f"{file} is larger than {LONGEST_FILE >> 20} MiB; save the decisions of fewer groups at a time"
-        )
+        too_large = "; save the decisions of fewer groups at a time" if error.errno == errno.EFBIG else ""
+        raise UsageError(f"{file} cannot be read: {short_reason(error)}{too_large}") from None
     try:
         told = json.loads(data)
     except (ValueError, RecursionError) as error:
