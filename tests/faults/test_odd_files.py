@@ -87,16 +87,6 @@ def test_settings_that_are_nested_deeply_are_no_settings(tmp_path: Path, capsys:
     assert "not a TOML file" in capsys.readouterr().err
 
 
-def test_an_attribute_that_is_nested_deeply_is_not_taken_for_text(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from lookalike.gallery.opening import open_gallery
-
-    with open_gallery(str(tmp_path / "g"), create=True):
-        assert main(["gallery", "set", "-g", str(tmp_path / "g"), "a", f"x={DEEP}"]) == 2
-    assert "nested too deep" in capsys.readouterr().err
-
-
 def forged(source: Path, file: Path, key: bytes, value: bytes) -> Path:
     """A copy of a model with one more entry of metadata, which comes last, and a right checksum."""
     content = source.read_bytes()

@@ -256,10 +256,8 @@ def _value_of(name: str, text: str) -> JSON:
         return text
     try:
         value: JSON = json_format.loads(text)
-    except json_format.JSONDecodeError:
+    except (json_format.JSONDecodeError, RecursionError):  # the latter for very deep nesting
         return text
-    except RecursionError:
-        raise UsageError(f"the value of {name!r} is nested too deep") from None
     except ValueError as error:  # Python reads no integer of more than 4,300 digits
         from lookalike.gallery.records import TOO_LONG
 
