@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lookalike.catalogue import open_catalogue
 
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12).map(lambda text: text.rstrip(" \t\u00a0"))
+CHARACTERS = st.characters(codec="utf-8", exclude_characters="\0")
+TEXTS = st.text(CHARACTERS, max_size=12).map(lambda text: text.rstrip(" \t\u00a0"))
 ROWS = st.lists(
     st.fixed_dictionaries(
         {
