@@ -77,7 +77,7 @@ def test_a_file_of_keys_has_a_name(file: str, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("text", ['{"x": ', DEEP, "\udcff"])
 def test_the_settings_of_a_run_that_cannot_be_read_say_so(text: str, tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ConfigError, match=r"settings\.json cannot be read: .*begin the run anew"):
+    with pytest.raises(ConfigError, match=r"settings\.json cannot be read: .*start a new run"):
         RunFolder(tmp_path).resume(Scale(1.0))
 
 

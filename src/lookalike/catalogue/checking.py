@@ -103,9 +103,9 @@ def check_catalogue(
 
     Args:
         source: Source, see `lookalike.catalogue.open_catalogue`.
-        columns: Names of columns, see `open_unlogged`.
-        encoding: Encoding of a CSV table, see `open_unlogged`.
-        exclude: Globs to leave out, see `open_unlogged`.
+        columns: Names of columns, see `open_catalogue`.
+        encoding: Encoding of a CSV table, see `open_catalogue`.
+        exclude: Globs to leave out, see `open_catalogue`.
         progress: Called every 1,000 items with the number of items checked and the total.
 
     Raises:

@@ -105,7 +105,7 @@ def open_unlogged(
     boxes: Boxes | None = None,
     photos: str | None = None,
 ) -> Catalogue:
-    """Open a catalogue as `open_catalogue` does, which also logs its notes."""
+    """Open a catalogue as `open_catalogue` does, without logging its notes; arguments and errors are the same."""
     if not source.strip():
         raise UsageError("expected a folder or a table, got an empty name")
     if columns is not None and not isinstance(columns, Mapping):

@@ -36,7 +36,7 @@ Descriptions: TypeAlias = tuple[Sequence[Mapping[str, str]], Float32]
 
 _GARMENTS: Final = WeakKeyDictionary[TextEncoder, tuple[Sequence[str], Float32]]()
 _DESCRIBED: Final = WeakKeyDictionary[TextEncoder, dict[str, Descriptions]]()
-"""Caches, which do not keep an encoder that nobody uses any more."""
+"""Caches by encoder; the weak keys let unused encoders be freed."""
 
 
 def asked(text: ReadText, encoder: TextEncoder) -> dict[str, Float32]:

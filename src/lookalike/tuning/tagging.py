@@ -152,7 +152,7 @@ def tag(
         embedder = opened_model(model or shop.model, runtime=runtime, device=device)
         tagger = _Tagger(embedder, heads, least=least, progress=progress)
         items = [item for batch in shop.records() for item in batch.current_items]
-        # Local photos are read as in indexing; addresses in an imported gallery may name hosts that nobody chose.
+        # Local photos are read as in indexing; URLs in an imported gallery may name untrusted hosts.
         reader = PhotoReader.of(shop)
         tags = tagger.tags(items, check=lambda item: is_address(item.location) and reader(item))
         if not dry_run:

@@ -101,7 +101,7 @@ class RunFolder:
         try:
             then, now = json.loads(read_file(path, most=LONGEST_FILE)), resolved(settings)
         except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} cannot be read: {short_reason(error)}; begin the run anew") from None
+            raise ConfigError(f"{path} cannot be read: {short_reason(error)}; start a new run") from None
         may_differ = {place for mark in (HARMLESS, RUN_LENGTH) for place in marked_settings(type(settings), mark)}
         found = _differences(then, now, where="")
         if changed := [told for place, told in found if not _is_in(place, may_differ)]:
